@@ -120,6 +120,7 @@ class StagedCluster:
 
     def __init__(self) -> None:
         self.size = 9
+        self.problem = ""
         self.nodes: list[Node] = [
             Node("b", "lab-4", "10.0.0.4", 8.0, num_gpus=1.0),
             Node("a", "lab-3", "10.0.0.3", 4.0),
@@ -156,6 +157,9 @@ class StagedCluster:
         """Let more happen to a run that is half way."""
         for event in events:
             self._emits[run_id](structs.replace(event, time=time.time()))
+
+    def connect(self) -> None:
+        pass
 
     def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
         pass

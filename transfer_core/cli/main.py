@@ -8,6 +8,7 @@ import click
 
 from transfer_core.cli.backbones import MODEL_COMMANDS
 from transfer_core.cli.classroom import classroom
+from transfer_core.cli.cluster import cluster
 from transfer_core.cli.compare import COMPARE_COMMANDS
 from transfer_core.cli.datasets import DATASET_COMMANDS
 from transfer_core.cli.output import (
@@ -34,6 +35,7 @@ for command in (
     *COMPARE_COMMANDS,
     project,
     classroom,
+    cluster,
 ):
     cli.add_command(command)
 

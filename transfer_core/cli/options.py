@@ -64,6 +64,9 @@ _HELP = {
 }
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
 def common_options(command: Command) -> Command:
     """Give a command the options that every command has: `root` and `as_json`."""
     command = click.option(
@@ -72,7 +75,7 @@ def common_options(command: Command) -> Command:
         type=click.Path(path_type=Path, file_okay=False),
         help="Folder that holds datasets and runs.",
     )(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(command)
+    return json_option(command)
 
 
 def layout_options(command: Command) -> Command:

@@ -47,6 +47,13 @@ class RemoteExecutor(Protocol):
     def nodes(self) -> Sequence[Node]:
         """The computers that are alive, refused ones too."""
 
+    @property
+    def problem(self) -> str:
+        """Why no training can begin now, as a sentence for a person; empty where the cluster answers."""
+
+    def connect(self) -> None:
+        """Begin to connect to the cluster, unless that was done before. Returns at once."""
+
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
         """Carry out one run, which `reserve` has found room for, and give the room back."""
 

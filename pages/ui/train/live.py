@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import streamlit as st
 
-from pages.ui.app.computers import show_computer, waiting_for_computer_words
+from pages.ui.app.computers import show_cluster_problem, show_computer, waiting_for_computer_words
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
@@ -55,7 +55,9 @@ def show_live(session: Session) -> None:
     show_heading(run)
     st.progress(snapshot.share, text=_stage_words(run_id, snapshot, place))
     is_waiting = trainings().status(run_id) == "queued"
-    if not is_waiting:
+    if is_waiting:
+        show_cluster_problem()
+    else:
         show_computer(snapshot)
     if trainings().has_pause_ended(run_id):
         st.caption(f":material/play_arrow: {_('Your pause ended because others wait.')}")

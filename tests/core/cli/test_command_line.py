@@ -30,7 +30,9 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import TrainingError
-from transfer_core.events import PhaseStarted, RunEnded, RunStarted
+from transfer_core.events import PhaseStarted, PlaceLost, RunEnded, RunPlaced, RunStarted
+from transfer_core.runs.event_log import EventLog
+from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training import variants
 from transfer_core.training.advice import recommend
@@ -588,6 +590,20 @@ class TestOtherCommands:
         assert facts[good.id].keys() == facts[bad.id].keys()
         (line,) = [line for line in own("runs").out.splitlines() if "damaged" in line]
         assert line.startswith(f"{bad.id}  damaged  config.json of {bad.id} is damaged: ")
+
+    def test_runs_of_a_cluster_name_their_computers(
+        self, own: Run, workspace: Workspace, color_dataset: ImageDataset
+    ) -> None:
+        run = TrainingRun.create(workspace, color_dataset, TrainingConfig(backbone="tiny_random"))
+        assert own("runs").out.splitlines() == [f"{run.id}  interrupted  {run.dataset_name}  tiny_random"]
+        log = EventLog(run.folder / EVENTS_FILE)
+        log.append(RunPlaced(1.0, "lab-3", "10.0.0.3", "Xeon", 1))
+        log.append(RunStarted(2.0, 18, 6, 3))
+        log.append(PlaceLost(3.0, "node"))
+        log.append(RunPlaced(4.0, "lab-4", "10.0.0.4", "Xeon", 1))
+        (facts,) = own("runs", "--json").json["runs"]
+        assert facts["computers"] == ["lab-3", "lab-4"]
+        assert own("runs").out.rstrip().endswith("  tiny_random  lab-3, lab-4")
 
     def test_no_runs_yet(self, own: Run) -> None:
         assert own("runs", "--json").json == {"runs": []}

@@ -47,7 +47,8 @@ class Cluster:
         self.prepared: set[str] = set()
         self.order: list[str] = []
         self.refuses: set[str] = set()
-        self.is_closed = False
+        self.problem = ""
+        self.is_connected = self.is_closed = False
         self._emits: dict[str, Callable[[TrainingEvent], None]] = {}
         self._begun = threading.Semaphore(0)
         self._may_end: dict[str, threading.Event] = {}
@@ -71,6 +72,9 @@ class Cluster:
         emit(RunEnded(110.0, "stopped" if should_stop() else "finished"))
         self.release(workspace, run)
         self.say_there_is_room()
+
+    def connect(self) -> None:
+        self.is_connected = True
 
     def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
         if run.id in self.refuses:
@@ -198,7 +202,8 @@ def test_as_many_run_at_once_as_there_is_room_for(server, service, cluster, subm
     cluster.end(*ids)
     cluster.wait_for(2)
     assert set(cluster.order[:2]) == set(ids[:2])
-    assert cluster.order[2:] == ids[2:]
+    assert cluster.order[2] == ids[2]
+    assert set(cluster.order[3:]) == set(ids[3:])
 
 
 def test_a_computer_that_joins_is_used_at_once(server, service, cluster, submit) -> None:
@@ -500,6 +505,11 @@ class TestRestart:
         cluster.wait_for()
         assert again.trainings(server).status(ids[1]) == "running"
         assert "enough memory" in again.trainings(server).snapshot(ids[0]).message
+
+    def test_a_server_connects_to_the_cluster_before_the_first_training(self, service, cluster) -> None:
+        assert not cluster.is_connected
+        service.restore()
+        assert cluster.is_connected
 
     def test_a_server_that_closes_stores_its_queue_and_closes_the_cluster(
         self, server, service, cluster, submit

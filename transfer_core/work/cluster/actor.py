@@ -5,11 +5,13 @@ Ray makes an actor of `NodeWorker`; each call comes in a thread of its own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,7 +22,9 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
-from transfer_core.work.cluster.messages import JobState
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.work.cluster.job_kinds import JOB_KINDS
+from transfer_core.work.cluster.messages import RUN, JobState
 from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
 from transfer_core.work.cluster.parcel import Parcel
 from transfer_core.work.cluster.returned_files import ReturnedFiles
@@ -35,16 +39,31 @@ class Batch(msgspec.Struct, frozen=True):
     """What a job has done since the last poll.
 
     Args:
-        lines: Its events, but for `RunEnded`. They are at least as new as the files.
-        files: As `put_back` takes them.
-        end: The `RunEnded`, once it has come.
+        lines: The events of a run, but for `RunEnded`, or reports of other work. They are at least as new as the files.
+        files: Of a run, as `put_back` takes them.
+        digest: Of these files, see `digest_of`.
         is_over: Whether nothing more will come.
+        end: The `RunEnded`, once it has come.
+        result: Of other work that has ended; None if it was stopped.
+        failure: Why it could not be done, as a sentence for a person.
     """
 
     lines: tuple[str, ...]
     files: dict[str, bytes | None]
-    end: str
+    digest: str
     is_over: bool
+    end: str
+    result: dict[str, Any] | None
+    failure: str
+
+
+def digest_of(files: Mapping[str, bytes | None]) -> str:
+    """Return the SHA-256 of files with their names: a network may damage what passes it without a word."""
+    found = hashlib.sha256()
+    for name, content in files.items():
+        found.update(f"{name}\0{-1 if content is None else len(content)}\0".encode())
+        found.update(content or b"")
+    return found.hexdigest()
 
 
 class NodeWorker:
@@ -77,9 +96,9 @@ class NodeWorker:
         for key, content in contents.items():
             self._cache.add(key, content)
 
-    def begin(self, parcel: bytes, run_id: str) -> float:
-        """Begin a run whose files are all here, and return the time on this node, in seconds since 1970."""
-        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), run_id)
+    def begin(self, parcel: bytes, kind: str, arguments: str) -> float:
+        """Begin a job whose files are all here, and return the time on this node, in seconds since 1970."""
+        job = _Job(self._cache, msgspec.json.decode(parcel, type=Parcel), kind, json.loads(arguments))
         self._job = job
         self._training = threading.Thread(target=job.carry_out, daemon=True)
         self._training.start()
@@ -98,11 +117,12 @@ class NodeWorker:
 
 
 class _Job:
-    def __init__(self, cache: NodeCache, parcel: Parcel, run_id: str) -> None:
-        self._cache, self._parcel, self._run_id = cache, parcel, run_id
+    def __init__(self, cache: NodeCache, parcel: Parcel, kind: str, arguments: dict[str, Any]) -> None:
+        self._cache, self._parcel, self._kind, self._arguments = cache, parcel, kind, arguments
         self._lock = threading.Lock()
         self._lines: list[str] = []
-        self._end = ""
+        self._end = self._failure = ""
+        self._result: dict[str, Any] | None = None
         self._may_go_on = threading.Event()
         self._may_go_on.set()
         self._is_to_stop = False
@@ -127,39 +147,54 @@ class _Job:
         is_over = is_over and not files
         if is_over:
             self._fetched.set()
-        return Batch(lines, files, end, is_over)
+        return Batch(lines, files, digest_of(files), is_over, end, self._result, self._failure)
 
     def carry_out(self) -> None:
         try:
             with self._cache.workspace(self._parcel) as workspace:
-                self._train(workspace)
+                if self._kind == RUN:
+                    self._train(workspace)
+                else:
+                    self._work(workspace)
                 self._over.set()
                 # The folder is there until the last file of it has been fetched.
                 self._fetched.wait()
         except Exception as error:
-            _logger.exception("The job %s failed", self._run_id)
+            _logger.exception("A job failed: %s", self._kind)
             has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
+            ended = ended_by(error, has_checkpoint=has_checkpoint)
             with self._lock:
-                self._end = self._end or _line(ended_by(error, has_checkpoint=has_checkpoint))
+                self._end = self._end or _line(ended)
+                self._failure = "" if self._kind == RUN else ended.message
         finally:
             self._over.set()
 
     def _train(self, workspace: Workspace) -> None:
-        run = TrainingRun.load(workspace, self._run_id)
+        run = TrainingRun.load(workspace, self._arguments["run_id"])
         log = EventLog(run.folder / EVENTS_FILE)
         log.refresh()
         self._changed = ReturnedFiles(run.folder).changed
 
         def emit(event: TrainingEvent) -> None:
             log.append(event)
-            line = _line(event)
-            with self._lock:
-                if isinstance(event, RunEnded):
-                    self._end = line
-                else:
-                    self._lines.append(line)
+            if isinstance(event, RunEnded):
+                with self._lock:
+                    self._end = _line(event)
+            else:
+                self._report(_line(event))
 
         execute_run_safely(workspace, run, emit, self._should_stop)
+
+    def _work(self, workspace: Workspace) -> None:
+        work = JOB_KINDS[self._kind].work
+        with suppress(FeaturesStoppedError):
+            self._result = work(
+                workspace, self._arguments, lambda report: self._report(json.dumps(report)), self._should_stop
+            )
+
+    def _report(self, line: str) -> None:
+        with self._lock:
+            self._lines.append(line)
 
     def _should_stop(self) -> bool:
         self._may_go_on.wait()

@@ -1,59 +1,54 @@
-"""The executor of a cluster: reserves room for runs, and follows each one on its node."""
+"""The executor of a cluster: estimates what runs need, and follows each one from node to node."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import logging
-import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.errors import InsufficientResourcesError, TransferStudioError
-from transfer_core.events import (
-    EpochEnded,
-    PlaceLost,
-    RunEnded,
-    RunPlaced,
-    event_from_dict,
-)
+from transfer_core.errors import TrainingError, TransferStudioError
+from transfer_core.events import EpochEnded, PlaceLost, RunEnded, RunPlaced, event_from_dict
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
+from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.resources import estimate_memory, size_text
+from transfer_core.training.resources import estimate_memory
 from transfer_core.types import ShouldStop
 from transfer_core.work.cluster.connection import DRIVER_COMMAND, Connection
 from transfer_core.work.cluster.messages import (
+    RUN,
     ClusterProblem,
     DropJob,
-    EventsCame,
-    EventsWritten,
     FromDriver,
     JobEnded,
     JobFailed,
     JobLost,
+    LinesCame,
+    LinesWritten,
     NodesChanged,
     OfJob,
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.nodes import Need, Node
-from transfer_core.work.cluster.placement import Placement
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
+from transfer_core.work.cluster.room import Room
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
 from transfer_core.work.cluster.stop_watch import StopWatch
 from transfer_core.work.execute import Emit, ended_by
 from transfer_core.workspace import Workspace
 
-_Key: TypeAlias = tuple[Workspace, str]
-
 _POLL_SECONDS = 0.25
+_SECONDS_UNTIL_DROPPED = 1.0
 _MOST_MOVES = 5
 # Estimates are rounded up, so that a worker is of use to the next run of about the same size.
 _MEMORY_STEP = 512 * 2**20
@@ -61,8 +56,20 @@ _MEMORY_STEP = 512 * 2**20
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A run, or work beside trainings, through all its attempts."""
+
+    key: tuple[Workspace, str]
+    kind: str
+    arguments: Mapping[str, Any]
+    need: Need
+    photos: tuple[Workspace, str]
+    node_kind: NodeKind | None = None
+
+
 class ClusterExecutor:
-    """Carries out runs on the nodes of a Ray cluster, as many at once as it holds.
+    """Carries out runs on the nodes of a Ray cluster, as many at once as it holds. Any thread may use it.
 
     Args:
         command: Command line of the driver process.
@@ -73,24 +80,19 @@ class ClusterExecutor:
 
     def __init__(self, command: Sequence[str] = DRIVER_COMMAND) -> None:
         self._settings = cluster_settings()
-        self._placement = Placement()
+        self._room = Room()
         self._lock = threading.Lock()
-        self._needs: dict[_Key, Need] = {}
-        self._on_room: list[Callable[[], None]] = []
-        # Runs that have lost their node, in the order in which they did: these go before all that wait.
-        self._moving: dict[_Key, _Move] = {}
+        self._needs: dict[tuple[Workspace, str], Need] = {}
         self._inboxes: dict[str, queue.SimpleQueue[OfJob]] = {}
-        self._job_numbers = itertools.count(1)
+        self._numbers = itertools.count(1)
         self._problem = ""
-        self._has_room_changed = threading.Event()
-        self._is_closed = False
-        self._announcing: threading.Thread | None = None
-        self._connection = Connection(self._take, self._lose_all, driver_environment(self._settings), command)
+        environment = driver_environment(self._settings)
+        self._connection = Connection(self._take, self._lose_all, environment, command)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The nodes that are alive, refused ones too."""
-        return self._placement.nodes
+        return self._room.nodes
 
     @property
     def problem(self) -> str:
@@ -104,10 +106,6 @@ class ClusterExecutor:
 
     def connect(self) -> None:
         """Begin to connect to the cluster, unless that was done before. Returns at once."""
-        with self._lock:
-            if self._announcing is None:
-                self._announcing = threading.Thread(target=self._announce, name="room", daemon=True)
-                self._announcing.start()
         self._connection.start()
 
     def prepare(self, workspace: Workspace, run: TrainingRun) -> None:
@@ -117,16 +115,6 @@ class ClusterExecutor:
         with self._lock:
             self._needs[workspace, run.id] = need
 
-    def _need_of(self, workspace: Workspace, run: TrainingRun) -> Need:
-        memory = 0
-        # Whatever is wrong with a run is said when it begins.
-        with suppress(TransferStudioError):
-            dataset = ImageDataset.load(workspace, run.dataset_id)
-            plan = FreezePlan.of(run.config, get_backbone(run.config.backbone, workspace))
-            memory = estimate_memory(plan, run.config, dataset)
-        rounded = -(-memory // _MEMORY_STEP) * _MEMORY_STEP
-        return Need(float(self._settings.num_cpus_of_a_run), rounded)
-
     def reserve(self, workspace: Workspace, run: TrainingRun) -> bool:
         """Reserve room for a prepared run; return False where there is none now. Returns at once.
 
@@ -134,22 +122,21 @@ class ClusterExecutor:
             InsufficientResourcesError: If there are nodes, and none of them could ever hold it.
         """
         key = workspace, run.id
-        need = self._needs[key]
-        self._check_size(need)
-        return self._placement.reserve(key, need, (workspace, run.dataset_id)) is not None
+        return self._room.reserve(key, self._needs[key], (workspace, run.dataset_id))
 
     def release(self, workspace: Workspace, run: TrainingRun) -> None:
         """Give back the room of a run that was never carried out."""
-        self._give_back((workspace, run.id))
+        with self._lock:
+            self._needs.pop((workspace, run.id), None)
+        self._room.release((workspace, run.id))
 
     def on_room(self, callback: Callable[[], None]) -> None:
         """Call something, from any thread, whenever there may be more room than before."""
-        self._on_room.append(callback)
+        self._room.on_change(callback)
 
     def close(self) -> None:
         """End the driver process, and with it all that runs."""
-        self._is_closed = True
-        self._has_room_changed.set()
+        self._room.close()
         self._connection.close()
 
     def __call__(self, workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
@@ -167,153 +154,166 @@ class ClusterExecutor:
         key = workspace, run.id
         if key not in self._needs:
             self.prepare(workspace, run)
+        job = _Job(key, RUN, {"run_id": run.id}, self._needs[key], (workspace, run.dataset_id))
         watch = StopWatch(should_stop)
         try:
-            emit(self._carry_out(key, run, emit, watch))
+            ended = self._carry_out_run(job, run, emit, watch)
         except TransferStudioError as error:
-            emit(ended_by(error, has_checkpoint=run.has_checkpoint))
-            return
+            ended = ended_by(error, has_checkpoint=run.has_checkpoint)
         except Exception as error:
             _logger.exception("Run %s failed", run.id)
-            emit(ended_by(error, has_checkpoint=run.has_checkpoint))
-            return
+            ended = ended_by(error, has_checkpoint=run.has_checkpoint)
         finally:
             watch.close()
-            self._give_back(key)
-        if run.outcome != "interrupted":
+            self.release(workspace, run)
+        emit(ended)
+        if ended.outcome != "interrupted":
             delete_checkpoints(run.folder)
 
-    def _carry_out(self, key: _Key, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:
-        need, lost_nodes, num_moves = self._needs[key], set[str](), 0
-        while True:
-            if not self._wait_for_room(key, run, lost_nodes, watch):
+    def carry_out(
+        self,
+        kind: str,
+        workspace: Workspace,
+        dataset_id: str,
+        arguments: Mapping[str, Any],
+        *,
+        memory: int = 0,
+        node_kind: NodeKind | None = None,
+        on_report: Callable[[dict[str, Any]], None] = lambda report: None,
+        should_stop: ShouldStop = lambda: False,
+    ) -> dict[str, Any]:
+        """Carry out work beside trainings on any node, and return its result. It goes before runs that wait.
+
+        Args:
+            kind: One of `JOB_KINDS`.
+            workspace: Where the dataset is.
+            dataset_id: The photos that it reads.
+            arguments: Of this kind of work, as JSON holds them.
+            memory: In bytes.
+            node_kind: Of the nodes that it may go to; any if not given.
+            on_report: Called with what the work reports.
+            should_stop: Called several times a second.
+
+        Raises:
+            FeaturesStoppedError: If `should_stop` said so.
+            InsufficientResourcesError: If no node could ever hold it.
+            TrainingError: If it failed, or lost its node too often.
+        """
+        self.connect()
+        number = next(self._numbers)
+        need = Need(float(self._settings.num_cpus_of_a_run), _rounded(memory))
+        job = _Job((workspace, f"{kind} {number}"), kind, arguments, need, (workspace, dataset_id), node_kind)
+        watch = StopWatch(should_stop)
+        try:
+            return self._carry_out_work(job, on_report, watch)
+        finally:
+            watch.close()
+            self._room.release(job.key)
+
+    def _need_of(self, workspace: Workspace, run: TrainingRun) -> Need:
+        memory = 0
+        # Whatever is wrong with a run is said when it begins.
+        with suppress(TransferStudioError):
+            dataset = ImageDataset.load(workspace, run.dataset_id)
+            plan = FreezePlan.of(run.config, get_backbone(run.config.backbone, workspace))
+            memory = estimate_memory(plan, run.config, dataset)
+        return Need(float(self._settings.num_cpus_of_a_run), _rounded(memory))
+
+    def _carry_out_run(self, job: _Job, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:
+        def take(line: str) -> None:
+            emit(event_from_dict(json.loads(line)))
+
+        num_moves, lost_nodes = 0, set[str]()
+        while num_moves <= _MOST_MOVES:
+            place = self._place_of(job, lost_nodes, watch)
+            if place is None:
                 return _stopped_early(run)
-            held = self._placement.reserved(key)
-            if held is None:  # too large for the nodes that are left, or lost in this very moment
-                self._check_size(need)
-                continue
-            node, taken = held
-            emit(_placed(node, taken))
-            ended = self._follow(key, run, node, taken, emit, watch)
-            match ended:
-                case JobEnded():
-                    return _end_of(ended, run)
-                case JobFailed():
-                    return RunEnded(time.time(), "interrupted", ended.sentence)
-                case JobLost():
-                    emit(PlaceLost(time.time(), ended.reason))
-                    num_moves += ended.reason != "cluster"
-                    if ended.reason == "node":
-                        lost_nodes.add(node.id)
-            if num_moves > _MOST_MOVES:
-                return RunEnded(time.time(), "interrupted", _moved_too_often())
+            emit(_placed(*place))
+            match self._follow(job, *place, take, watch):
+                case JobEnded(line=line):
+                    return _end_of(line) if line else _stopped_early(run)
+                case JobFailed(sentence=sentence):
+                    return RunEnded(time.time(), "interrupted", sentence)
+                case JobLost(reason=reason):
+                    emit(PlaceLost(time.time(), reason))
+                    num_moves += reason != "cluster"
+                    lost_nodes |= {place[0].id} if reason == "node" else set()
+        return RunEnded(time.time(), "interrupted", _lost_too_often(num_moves))
+
+    def _carry_out_work(
+        self, job: _Job, on_report: Callable[[dict[str, Any]], None], watch: StopWatch
+    ) -> dict[str, Any]:
+        num_moves, lost_nodes = 0, set[str]()
+        while num_moves <= _MOST_MOVES:
+            place = self._place_of(job, lost_nodes, watch)
+            if place is None:
+                raise FeaturesStoppedError
+            match self._follow(job, *place, lambda line: on_report(json.loads(line)), watch):
+                case JobEnded(result=result):
+                    if result is None:
+                        raise FeaturesStoppedError
+                    return result
+                case JobFailed(sentence=sentence):
+                    raise TrainingError(sentence)
+                case JobLost(reason=reason):
+                    num_moves += reason != "cluster"
+                    lost_nodes |= {place[0].id} if reason == "node" else set()
+        raise TrainingError(_lost_too_often(num_moves))
+
+    def _place_of(self, job: _Job, avoid: set[str], watch: StopWatch) -> tuple[Node, Need] | None:
+        return self._room.wait(
+            job.key, job.need, job.photos, avoid, lambda: watch.state() != "stop", job.node_kind
+        )
 
     def _follow(
-        self, key: _Key, run: TrainingRun, node: Node, need: Need, emit: Emit, watch: StopWatch
+        self, job: _Job, node: Node, need: Need, take: Callable[[str], None], watch: StopWatch
     ) -> OfJob:
-        """Let the driver carry out a run on a node, and return the last message."""
-        workspace, _run_id = key
-        job = f"{run.id}-{next(self._job_numbers)}"
+        """Let the driver carry out a job on a node, and return the last message."""
+        attempt = f"{job.key[1]} {next(self._numbers)}"
         inbox: queue.SimpleQueue[OfJob] = queue.SimpleQueue()
         with self._lock:
-            self._inboxes[job] = inbox
+            self._inboxes[attempt] = inbox
         send = self._connection.send
-        state = watch.state()
+        root = str(job.key[0].root.resolve())
         try:
-            # A driver that died before now has told nobody of this job.
-            if self._placement.reserved(key) is None:
-                return JobLost(job, "cluster")
-            send(StartJob(job, "run", str(workspace.root.resolve()), {"run_id": run.id}, node.id, need))
-            send(SetState(job, state))
+            # Nobody will say that a driver died which has died before now.
+            if not self._room.holds(job.key):
+                return JobLost(attempt, "cluster")
+            send(StartJob(attempt, job.kind, root, dict(job.arguments), node.id, need))
+            sent, has_begun, changed_at = "go", False, time.monotonic()
             while True:
+                if (state := watch.state()) != sent:
+                    send(SetState(attempt, state))
+                    sent, changed_at = state, time.monotonic()
+                # It may be reading 50,000 photos, or be loading TensorFlow: nothing is lost with it.
+                if (
+                    sent == "stop"
+                    and not has_begun
+                    and time.monotonic() - changed_at > _SECONDS_UNTIL_DROPPED
+                ):
+                    send(DropJob(attempt))
+                    return JobEnded(attempt)
                 with suppress(queue.Empty):
                     message = inbox.get(timeout=_POLL_SECONDS)
-                    if not isinstance(message, EventsCame):
+                    if not isinstance(message, LinesCame):
                         return message
+                    has_begun = True
                     for line in message.lines:
-                        emit(event_from_dict(json.loads(line)))
-                    send(EventsWritten(job))
-                if (new_state := watch.state()) != state:
-                    state = new_state
-                    send(SetState(job, state))
+                        take(line)
+                    send(LinesWritten(attempt))
         except BaseException:
-            send(DropJob(job))
+            send(DropJob(attempt))
             raise
         finally:
             with self._lock:
-                self._inboxes.pop(job, None)
-
-    def _wait_for_room(self, key: _Key, run: TrainingRun, avoid: set[str], watch: StopWatch) -> bool:
-        """Wait until the run has a node, or is known to fit on none. Returns False if it was stopped before."""
-        move = _Move(self._needs[key], (key[0], run.dataset_id), frozenset(avoid))
-        with self._lock:
-            self._moving[key] = move
-        try:
-            self._place_moving()
-            while watch.state() != "stop" and not move.has_room.wait(_POLL_SECONDS):
-                pass
-        finally:
-            with self._lock:
-                self._moving.pop(key, None)
-        return watch.state() != "stop"
-
-    def _place_moving(self) -> None:
-        with self._lock:
-            moving = list(self._moving.items())
-        for key, move in moving:
-            if self._placement.reserve(key, move.need, move.photos, move.avoid) or self._is_too_large(
-                move.need
-            ):
-                move.has_room.set()
-
-    def _room_changed(self) -> None:
-        self._place_moving()
-        self._has_room_changed.set()
-
-    def _announce(self) -> None:
-        """Call those who wait for room in a thread of its own: `release` is called under the lock of the queue."""
-        while not self._is_closed:
-            self._has_room_changed.wait()
-            self._has_room_changed.clear()
-            for callback in self._on_room:
-                callback()
-
-    def _give_back(self, key: _Key) -> None:
-        with self._lock:
-            self._needs.pop(key, None)
-        self._placement.release(key)
-        self._room_changed()
-
-    def _is_too_large(self, need: Need) -> bool:
-        """Whether there are nodes, and none of them could ever hold a run."""
-        return any(not node.problem for node in self.nodes) and not self._placement.could_ever_hold(need)
-
-    def _check_size(self, need: Need) -> None:
-        if not self._is_too_large(need):
-            return
-        largest = max(
-            (node for node in self.nodes if not node.problem), key=lambda node: (node.num_cpus, node.memory)
-        )
-        raise InsufficientResourcesError(
-            _(
-                "This training needs {cpus} cores and {memory}. The largest computer of the cluster, {name}, has "
-                "{most_cpus} and {most_memory}."
-            ).format(
-                cpus=round(need.num_cpus),
-                memory=size_text(need.memory),
-                name=largest.name,
-                most_cpus=round(largest.num_cpus),
-                most_memory=size_text(largest.memory, math.floor),
-            )
-        )
+                self._inboxes.pop(attempt, None)
 
     def _take(self, message: FromDriver) -> None:
         """Take a message of the driver, in the thread that reads them all."""
         match message:
             case NodesChanged():
                 self._problem = ""
-                self._placement.update(message.nodes)
-                self._room_changed()
+                self._room.update(message.nodes)
             case ClusterProblem():
                 self._problem = message.sentence
                 if message.sentence:
@@ -325,26 +325,16 @@ class ClusterExecutor:
                     inbox.put(message)
 
     def _lose_all(self) -> None:
-        self._placement.update(())
         self._problem = self._problem or _("The connection to the cluster was lost. Trainings wait for it.")
+        self._room.update(())
         with self._lock:
             inboxes = list(self._inboxes.items())
-        for job, inbox in inboxes:
-            inbox.put(JobLost(job, "cluster"))
+        for attempt, inbox in inboxes:
+            inbox.put(JobLost(attempt, "cluster"))
 
 
-class _Move:
-    """A run that waits for a node.
-
-    Args:
-        need: What it takes.
-        photos: What it reads.
-        avoid: Ids of nodes that it shall not go to.
-    """
-
-    def __init__(self, need: Need, photos: object, avoid: frozenset[str]) -> None:
-        self.need, self.photos, self.avoid = need, photos, avoid
-        self.has_room = threading.Event()
+def _rounded(memory: int) -> int:
+    return -(-memory // _MEMORY_STEP) * _MEMORY_STEP
 
 
 def _placed(node: Node, need: Need) -> RunPlaced:
@@ -352,20 +342,20 @@ def _placed(node: Node, need: Need) -> RunPlaced:
     return RunPlaced(time.time(), node.name, node.address, node.processor, max(int(need.num_cpus), 1), gpu)
 
 
-def _end_of(ended: JobEnded, run: TrainingRun) -> RunEnded:
-    event = event_from_dict(json.loads(ended.line)) if ended.line else _stopped_early(run)
+def _end_of(line: str) -> RunEnded:
+    event = event_from_dict(json.loads(line))
     assert isinstance(event, RunEnded)
     return event
 
 
 def _stopped_early(run: TrainingRun) -> RunEnded:
-    """Return the end of a run that was stopped before it had begun on a node."""
+    """Return the end of a run that was stopped while it was on no node."""
     reported = [event for event in run.events() if isinstance(event, EpochEnded)]
     outcome, message = outcome_of_stop(Progress(), reported, has_checkpoint=run.has_checkpoint)
     return RunEnded(time.time(), outcome, message)
 
 
-def _moved_too_often() -> str:
-    return _("The training lost its computer {count} times. Continue it from the last checkpoint.").format(
-        count=_MOST_MOVES + 1
+def _lost_too_often(num_losses: int) -> str:
+    return _("The training lost its computer {count} times. Continue from the last checkpoint.").format(
+        count=num_losses
     )

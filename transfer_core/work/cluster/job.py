@@ -13,25 +13,27 @@ from typing import Any
 
 import msgspec
 
-from transfer_core.errors import TransferStudioError
+from transfer_core.errors import TransferStudioError, WorkspaceError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
-from transfer_core.work.cluster.actor import Batch
+from transfer_core.work.cluster.actor import Batch, digest_of
 from transfer_core.work.cluster.actor_pool import ActorPool, PooledActor
+from transfer_core.work.cluster.job_kinds import JOB_KINDS
 from transfer_core.work.cluster.messages import (
+    RUN,
     DropJob,
-    EventsCame,
-    EventsWritten,
     JobEnded,
     JobFailed,
     JobLost,
     JobState,
+    LinesCame,
+    LinesWritten,
     OfJob,
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.parcel import parcel_of_run, send_parcel
+from transfer_core.work.cluster.parcel import Parcel, parcel_of_run, send_parcel
 from transfer_core.work.cluster.returned_files import put_back
 from transfer_core.workspace import Workspace
 
@@ -39,6 +41,8 @@ _POLL_SECONDS = 0.5
 _SECONDS_BETWEEN_STOP_CHECKS = 0.1
 # A slow network is no death: Ray itself notices a dead node after some seconds.
 _MOST_SECONDS_WITHOUT_ANSWER = 120.0
+# Somebody waits then, and can go on from the last checkpoint.
+_SECONDS_TO_ANSWER_A_STOP = 10.0
 # Clocks of computers that are this close are not corrected.
 _LEAST_CLOCK_SECONDS = 1.0
 _LONGEST_REASON = 200
@@ -79,6 +83,7 @@ class RemoteJob:
         self._pool = pool
         self._send = send
         self._is_node_alive = is_node_alive
+        self._workspace = Workspace(Path(request.workspace))
         self._state: JobState = "go"
         self._is_dropped = False
         self._written = threading.Event()
@@ -89,12 +94,12 @@ class RemoteJob:
         """Id of this attempt."""
         return self._request.job
 
-    def take(self, request: SetState | EventsWritten | DropJob) -> None:
+    def take(self, request: SetState | LinesWritten | DropJob) -> None:
         """Take a request of the server."""
         match request:
             case SetState():
                 self._state = request.state
-            case EventsWritten():
+            case LinesWritten():
                 self._written.set()
             case DropJob():
                 self._is_dropped = True
@@ -131,26 +136,40 @@ class RemoteJob:
             self._send(ended)
 
     def _follow(self, actor: PooledActor) -> OfJob:
-        workspace = Workspace(Path(self._request.workspace))
-        run = TrainingRun.load(workspace, self._request.arguments["run_id"])
         worker = actor.handle
         self._answer(worker.__ray_ready__.remote())
         with self._sending(actor):
             parcel = send_parcel(
-                workspace,
-                lambda: parcel_of_run(workspace, run),
+                self._workspace,
+                self._described,
                 lambda parcel: self._answer(worker.missing.remote(msgspec.json.encode(parcel))),
                 lambda chunk: self._answer(worker.add.remote(chunk)),
             )
+        arguments = json.dumps(self._request.arguments)
+        begun = worker.begin.remote(msgspec.json.encode(parcel), self._request.kind, arguments)
         sent_at = time.time()
-        offset = sent_at - self._answer(worker.begin.remote(msgspec.json.encode(parcel), run.id))
+        offset = sent_at - self._answer(begun)
         self._has_begun = True
         while True:
             batch = Batch(**self._answer(worker.poll.remote(self._state, _POLL_SECONDS)))
+            check_files(batch)
             self._forward(batch, offset)
-            put_back(run.folder, _kept_until_the_end(batch))
+            if self._request.kind == RUN:
+                folder = self._workspace.run_dir(self._request.arguments["run_id"])
+                put_back(folder, _kept_until_the_end(batch))
             if batch.is_over:
-                return JobEnded(self.id, _shifted(batch.end, offset))
+                return self._end(batch, offset)
+
+    def _described(self) -> Parcel:
+        if self._request.kind == RUN:
+            run = TrainingRun.load(self._workspace, self._request.arguments["run_id"])
+            return parcel_of_run(self._workspace, run)
+        return JOB_KINDS[self._request.kind].parcel(self._workspace, self._request.arguments)
+
+    def _end(self, batch: Batch, offset: float) -> OfJob:
+        if batch.failure:
+            return JobFailed(self.id, batch.failure)
+        return JobEnded(self.id, _shifted(batch.end, offset), batch.result)
 
     @contextmanager
     def _sending(self, actor: PooledActor) -> Iterator[None]:
@@ -167,7 +186,7 @@ class RemoteJob:
         """Let the server write the events, and wait until it has."""
         if batch.lines:
             self._written.clear()
-            self._send(EventsCame(self.id, tuple(_shifted(line, offset) for line in batch.lines)))
+            self._send(LinesCame(self.id, tuple(_shifted(line, offset) for line in batch.lines)))
             self._written.wait()
         if self._is_dropped:
             raise _DroppedError
@@ -179,7 +198,8 @@ class RemoteJob:
         waited_since = time.monotonic()
         while not ray.wait([reference], timeout=_SECONDS_BETWEEN_STOP_CHECKS)[0] or self._is_held():
             self._check_wanted()
-            if self._has_begun and time.monotonic() - waited_since > _MOST_SECONDS_WITHOUT_ANSWER:
+            patience = _SECONDS_TO_ANSWER_A_STOP if self._state == "stop" else _MOST_SECONDS_WITHOUT_ANSWER
+            if self._has_begun and time.monotonic() - waited_since > patience:
                 raise _SilentError
         return ray.get(reference)
 
@@ -211,6 +231,18 @@ class RemoteJob:
         return JobLost(self.id, "worker")
 
 
+def check_files(batch: Batch) -> None:
+    """Raise unless the files of a batch are as the node sent them.
+
+    Raises:
+        WorkspaceError: If a network has damaged them. What came before is kept.
+    """
+    if digest_of(batch.files) != batch.digest:
+        raise WorkspaceError(
+            _("The files of this training came back damaged. Continue from the last checkpoint.")
+        )
+
+
 def _kept_until_the_end(batch: Batch) -> dict[str, bytes | None]:
     """Return the files of a batch without the deletion of checkpoints at the end, before that is in the log here."""
     return {
@@ -221,8 +253,8 @@ def _kept_until_the_end(batch: Batch) -> dict[str, bytes | None]:
 
 
 def _shifted(line: str, offset: float) -> str:
-    """Return an event with the time of this computer instead of the node's."""
-    if not line or abs(offset) < _LEAST_CLOCK_SECONDS:
+    """Return an event with the time of this computer instead of the node's; a report without a time as it was."""
+    if abs(offset) < _LEAST_CLOCK_SECONDS or '"time"' not in line:
         return line
     values = json.loads(line)
     return json.dumps({**values, "time": values["time"] + offset})

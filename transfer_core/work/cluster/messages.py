@@ -1,6 +1,6 @@
 """The messages between the server and its driver process: one JSON object a line, of many jobs at once.
 
-Only facts pass, because both are on one disk. Events are lines of their log already: JSON has no NaN, and the log has.
+Only facts pass, because both are on one disk. Events are lines of their log already: it has NaN, which JSON has not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import msgspec
 from transfer_core.events.kinds import LossReason
 from transfer_core.work.cluster.nodes import Need, Node
 
-JobKind = Literal["run"]
+# A training, beside the kinds of work in `JOB_KINDS`.
+RUN = "run"
 JobState = Literal["go", "pause", "stop"]
 
 
@@ -25,7 +26,7 @@ class StartJob(_Message, frozen=True):
 
     Args:
         job: Id of this attempt.
-        kind: What is to be done.
+        kind: `RUN`, or one of `JOB_KINDS`.
         workspace: Its folder.
         arguments: Of this kind of job; `run_id` for a run.
         node: Ray's id of the node.
@@ -33,7 +34,7 @@ class StartJob(_Message, frozen=True):
     """
 
     job: str
-    kind: JobKind
+    kind: str
     workspace: str
     arguments: dict[str, Any]
     node: str
@@ -47,8 +48,8 @@ class SetState(_Message, frozen=True):
     state: JobState
 
 
-class EventsWritten(_Message, frozen=True):
-    """The events that were sent last are on disk."""
+class LinesWritten(_Message, frozen=True):
+    """The lines that came last are on disk."""
 
     job: str
 
@@ -71,8 +72,8 @@ class ClusterProblem(_Message, frozen=True):
     sentence: str
 
 
-class EventsCame(_Message, frozen=True):
-    """Some more events of a job. The next message of the job waits for `EventsWritten`."""
+class LinesCame(_Message, frozen=True):
+    """Some more events of a run, or reports of other work. The next message of the job waits for `LinesWritten`."""
 
     job: str
     lines: tuple[str, ...]
@@ -103,7 +104,7 @@ class JobEnded(_Message, frozen=True):
     Args:
         job: Id of this attempt.
         line: The `RunEnded` of a run; empty where it was stopped before it began.
-        result: Of a job that is no run.
+        result: Of other work; None where it was stopped.
     """
 
     job: str
@@ -111,8 +112,8 @@ class JobEnded(_Message, frozen=True):
     result: dict[str, Any] | None = None
 
 
-ToDriver: TypeAlias = StartJob | SetState | EventsWritten | DropJob
-OfJob: TypeAlias = EventsCame | JobLost | JobFailed | JobEnded
+ToDriver: TypeAlias = StartJob | SetState | LinesWritten | DropJob
+OfJob: TypeAlias = LinesCame | JobLost | JobFailed | JobEnded
 FromDriver: TypeAlias = NodesChanged | ClusterProblem | OfJob
 
 encode = msgspec.json.Encoder().encode

@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
 
-from transfer_core.work.cluster.nodes import Need, Node
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 
 
 class Placement:
@@ -16,8 +16,9 @@ class Placement:
         self._lock = threading.Lock()
         self._nodes: dict[str, Node] = {}
         self._node_ids: dict[Hashable, str] = {}
-        # By node, then by run: with 1,000 nodes, a sum over all runs for each of them takes seconds.
         self._taken: defaultdict[str, dict[Hashable, Need]] = defaultdict(dict)
+        # Of sound nodes with a free core. The first waiting run tries at each change of the queue, with 1,000 nodes.
+        self._free: dict[str, Need] = {}
         # Names of nodes by what they have read already, the latest last.
         self._seen: dict[Hashable, str] = {}
 
@@ -30,9 +31,17 @@ class Placement:
         """Replace the nodes. Reservations on a node that is gone stay until they are released."""
         with self._lock:
             self._nodes = {node.id: node for node in nodes}
+            self._free = {}
+            for node_id in self._nodes:
+                self._count_free(node_id)
 
     def reserve(
-        self, key: Hashable, need: Need, photos: Hashable = None, avoid: Collection[str] = ()
+        self,
+        key: Hashable,
+        need: Need,
+        photos: Hashable = None,
+        avoid: Collection[str] = (),
+        kind: NodeKind | None = None,
     ) -> Node | None:
         """Reserve room for a run, unless it has some already.
 
@@ -43,6 +52,7 @@ class Placement:
             need: What it takes. `num_gpus` is set to 1 on a node that has a free graphics processor.
             photos: What the run reads.
             avoid: Ids of nodes that it shall not go to.
+            kind: Of the nodes that it may go to; any if not given.
 
         Returns:
             The node; None where there is no room now.
@@ -52,22 +62,28 @@ class Placement:
             if held in self._nodes and held not in avoid:
                 return self._nodes[held]
             self._release(key)
-            free = {
-                node: self._free(node)
-                for node in self._nodes.values()
-                if not node.problem and node.id not in avoid
-            }
-            fitting = [node for node in free if _fits(need, free[node])]
+            fitting = [
+                node_id
+                for node_id, free in self._free.items()
+                if _fits(need, free) and node_id not in avoid and kind in (None, self._nodes[node_id].kind)
+            ]
             if not fitting:
                 return None
             seen = self._seen.get(photos)
-            node = max(
-                fitting,
-                key=lambda each: (free[each].num_gpus >= 1, each.id == seen, free[each].num_cpus),
-            )
-            num_gpus = 1.0 if free[node].num_gpus >= 1 else need.num_gpus
+            node = self._nodes[
+                max(
+                    fitting,
+                    key=lambda each: (
+                        self._free[each].num_gpus >= 1,
+                        each == seen,
+                        self._free[each].num_cpus,
+                    ),
+                )
+            ]
+            num_gpus = 1.0 if self._free[node.id].num_gpus >= 1 else need.num_gpus
             self._node_ids[key] = node.id
             self._taken[node.id][key] = Need(need.num_cpus, need.memory, num_gpus)
+            self._count_free(node.id)
             if photos is not None:
                 self._seen[photos] = node.id
             return node
@@ -94,14 +110,22 @@ class Placement:
         if not taken:
             # Each start of a node has a new id.
             self._taken.pop(node_id, None)
+        self._count_free(node_id)
 
-    def _free(self, node: Node) -> Need:
-        taken = self._taken.get(node.id, {}).values()
-        return Need(
-            node.num_cpus - sum(need.num_cpus for need in taken),
-            node.memory - sum(need.memory for need in taken),
-            node.num_gpus - sum(need.num_gpus for need in taken),
-        )
+    def _count_free(self, node_id: str) -> None:
+        """Count again what is free on a node that may have changed."""
+        self._free.pop(node_id, None)
+        node = self._nodes.get(node_id)
+        if node is None or node.problem:
+            return
+        taken = self._taken.get(node_id, {}).values()
+        num_cpus = node.num_cpus - sum(need.num_cpus for need in taken)
+        if num_cpus > 0:
+            self._free[node_id] = Need(
+                num_cpus,
+                node.memory - sum(need.memory for need in taken),
+                node.num_gpus - sum(need.num_gpus for need in taken),
+            )
 
 
 def _all_of(node: Node) -> Need:

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
+import platformdirs
 
 from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _
@@ -80,7 +81,7 @@ class ClusterSettings(msgspec.Struct, frozen=True):
     @property
     def is_on_loopback(self) -> bool:
         """Whether no other computer can reach it."""
-        return self.is_local or is_loopback(_host_of(self.address))
+        return self.is_local or is_loopback(host_of(self.address))
 
 
 def cluster_settings() -> ClusterSettings:
@@ -120,7 +121,7 @@ def driver_environment(settings: ClusterSettings) -> dict[str, str]:
     """Return the environment of a process that connects to the cluster. A local one gets a new token each time."""
     environment = {
         **os.environ,
-        **ray_environment(settings.is_on_loopback),
+        **ray_environment(host_of(settings.address) or "127.0.0.1"),
         # Started by `uv run`, Ray would set up an environment of its own on each node.
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }
@@ -129,18 +130,20 @@ def driver_environment(settings: ClusterSettings) -> dict[str, str]:
     if settings.is_local:
         environment.pop(TOKEN_FILE_VARIABLE, None)
         environment |= {AUTH_MODE_VARIABLE: "token", TOKEN_VARIABLE: secrets.token_hex(32)}
+    elif _has_token_mode() and not _has_token_in_environment():
+        environment[TOKEN_FILE_VARIABLE] = str(token_file().resolve())
     return environment
 
 
-def ray_environment(is_on_loopback: bool) -> dict[str, str]:
+def ray_environment(host: str) -> dict[str, str]:
     """Return the variables that each process of a cluster needs before it imports Ray.
 
     Args:
-        is_on_loopback: Whether all of the cluster is on this computer. Ray replaces 127.0.0.1 by the address in the
-            network unless this is known, and on Windows and macOS refuses other computers unless it is denied.
+        host: Of its first computer. Unless the first variable is 0, Ray replaces 127.0.0.1 by the address in the
+            network; unless it is 1, a computer with Windows or macOS is in no cluster with others.
     """
     return {
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0" if is_on_loopback else "1",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0" if host in ("localhost", "127.0.0.1", "::1") else "1",
         "RAY_USAGE_STATS_ENABLED": "0",
         # 3.11.7 and 3.11.9 work together.
         "RAY_DEFAULT_PYTHON_VERSION_MATCH_LEVEL": "minor",
@@ -154,24 +157,24 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def _address() -> str:
-    address = os.environ.get(ADDRESS_VARIABLE, "")
-    if address != LOCAL and not _host_of(address):
-        raise InvalidConfigError(
-            _(
-                "{variable} is “{address}”. Set it to the address of a cluster, such as 192.168.1.20:6379, or to local."
-            ).format(variable=ADDRESS_VARIABLE, address=address)
-        )
-    return address
-
-
-def _host_of(address: str) -> str:
+def host_of(address: str) -> str:
     """Return the host of `host:port`; empty for anything else."""
     with suppress(ValueError):  # a port that is no number, or brackets without an IPv6 address
         parts = urlsplit(f"//{address}")
         if parts.hostname and parts.port and parts.netloc == address and "@" not in address:
             return parts.hostname
     return ""
+
+
+def _address() -> str:
+    address = os.environ.get(ADDRESS_VARIABLE, "")
+    if address != LOCAL and not host_of(address):
+        raise InvalidConfigError(
+            _(
+                "{variable} is “{address}”. Set it to the address of a cluster, such as 192.168.1.20:6379, or to local."
+            ).format(variable=ADDRESS_VARIABLE, address=address)
+        )
+    return address
 
 
 def _num_cpus() -> int:
@@ -191,21 +194,35 @@ def _check_token(settings: ClusterSettings) -> None:
     Raises:
         InvalidConfigError: If it does not.
     """
-    has_token_mode = os.environ.get(AUTH_MODE_VARIABLE, "").lower() == "token"
-    if not has_token_mode and not settings.is_on_loopback:
+    if not _has_token_mode() and not settings.is_on_loopback:
         raise InvalidConfigError(
             _(
                 "{address} is on a network, where anyone could run code. Set {mode}=token, and {file} to a file with "
                 "the token of the cluster."
             ).format(address=settings.address, mode=AUTH_MODE_VARIABLE, file=TOKEN_FILE_VARIABLE)
         )
-    if has_token_mode and not os.environ.get(TOKEN_VARIABLE, "").strip():
+    if _has_token_mode() and not _has_token_in_environment():
         check_token_file(token_file())
 
 
+def _has_token_mode() -> bool:
+    return os.environ.get(AUTH_MODE_VARIABLE, "").lower() == "token"
+
+
+def _has_token_in_environment() -> bool:
+    return bool(os.environ.get(TOKEN_VARIABLE, "").strip())
+
+
+def own_token_file() -> Path:
+    """Return the file of the token that `cluster start` makes and `cluster join` stores."""
+    return platformdirs.user_config_path("transfer-studio", appauthor=False) / "cluster-token"
+
+
 def token_file() -> Path:
-    """Return the file in which Ray looks for the token."""
-    return Path(os.environ.get(TOKEN_FILE_VARIABLE) or Path.home() / ".ray" / "auth_token")
+    """Return the file with the token of the cluster: the named one, this app's own, or the one of Ray."""
+    if named := os.environ.get(TOKEN_FILE_VARIABLE):
+        return Path(named)
+    return own_token_file() if own_token_file().exists() else Path.home() / ".ray" / "auth_token"
 
 
 def check_token_file(file: Path) -> None:

@@ -44,13 +44,9 @@ class TwoNodes:
     environment: dict[str, str]
     folder: Path
 
-    def add(self) -> str:
-        """Start one more node, and return its id."""
-        return self._command("add")
-
-    def kill(self, name: str) -> None:
-        """Kill the raylet of a node by its id, or `"gcs"`."""
-        self._command(f"kill {name}")
+    def add(self) -> None:
+        """Start one more node."""
+        print(file=self.process.stdin, flush=True)
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that carry out runs."""
@@ -62,10 +58,6 @@ class TwoNodes:
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
         return found
-
-    def _command(self, command: str) -> str:
-        print(command, file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())["reply"]
 
 
 def wait_until(is_so: Callable[[], object], what: str = "") -> None:

@@ -41,6 +41,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     for name in (AUTH_MODE_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(module, "own_token_file", lambda: tmp_path / "own")
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     version = importlib.metadata.version
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: True)
@@ -144,7 +145,7 @@ def test_a_token_that_others_can_use_is_refused(
         cluster_settings()
 
 
-@pytest.mark.parametrize("place", [TOKEN_VARIABLE, TOKEN_FILE_VARIABLE, "home"])
+@pytest.mark.parametrize("place", [TOKEN_VARIABLE, TOKEN_FILE_VARIABLE, "own", ".ray/auth_token"])
 def test_a_token_is_found_where_ray_finds_it(
     environment: pytest.MonkeyPatch, tmp_path: Path, place: str
 ) -> None:
@@ -155,8 +156,9 @@ def test_a_token_is_found_where_ray_finds_it(
     elif place == TOKEN_FILE_VARIABLE:
         environment.setenv(place, token_file(tmp_path))
     else:
-        (tmp_path / ".ray").mkdir()
-        Path(token_file(tmp_path)).rename(tmp_path / ".ray" / "auth_token")
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        Path(token_file(tmp_path)).rename(tmp_path / place)
+        assert driver_environment(cluster_settings())[TOKEN_FILE_VARIABLE] == str(tmp_path / place)
     assert cluster_settings() == ClusterSettings(NETWORK_ADDRESS)
     assert not cluster_settings().is_on_loopback
 
@@ -190,6 +192,7 @@ def test_each_local_cluster_gets_a_new_token_and_listens_here(environment: pytes
 
 def test_the_token_of_a_cluster_is_passed_on(environment: pytest.MonkeyPatch) -> None:
     environment.setenv(TOKEN_FILE_VARIABLE, "/somewhere")
+    environment.setenv(AUTH_MODE_VARIABLE, "token")
     passed = driver_environment(ClusterSettings(NETWORK_ADDRESS))
     assert passed[TOKEN_FILE_VARIABLE] == "/somewhere"
     assert TOKEN_VARIABLE not in passed
