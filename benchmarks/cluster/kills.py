@@ -23,7 +23,7 @@ from transfer_core.workspace import Workspace
 
 _NUM_NODES = 2
 _KINDS = ("head", "live augmentation")
-# About eight seconds on the nodes: a checkpoint is written after five seconds of work.
+# Long enough for a checkpoint, which is written after five seconds of work.
 _EPOCHS, _FINE_TUNE_EPOCHS = 350, 120
 _MOST_KILLS_OF_A_RUN = 3
 _SECONDS_OF_A_RUN = 240.0
@@ -46,19 +46,19 @@ def measure_kills(folder: Path, num_kills: int, seconds: float, seed: int, repor
     with raylets(folder / "cluster", _NUM_NODES) as cluster, executor_of(cluster, _NUM_NODES) as executor:
         trial = _Trial(cluster, executor, workspace, dataset, draw)
         references = {kind: trial.train(kind, 0) for kind in _KINDS}
-        num_done = num_right = num_runs = 0
-        while num_done < num_kills and time.monotonic() - began_at < seconds:
+        num_right = num_runs = 0
+        while trial.num_kills < num_kills and time.monotonic() - began_at < seconds:
             kind = _KINDS[num_runs % len(_KINDS)]
-            run = trial.train(kind, min(draw.randint(1, _MOST_KILLS_OF_A_RUN), num_kills - num_done))
-            num_lost = sum(isinstance(event, PlaceLost) for event in run.events())
+            before = trial.num_kills
+            run = trial.train(kind, min(draw.randint(1, _MOST_KILLS_OF_A_RUN), num_kills - before))
             problem = difference(run, references[kind])
             if problem:
-                report.lost(f"After {num_lost} kills of a training ({kind}): {problem}")
-            num_done, num_runs = num_done + num_lost, num_runs + 1
-            num_right += 0 if problem else num_lost
+                report.lost(f"After {trial.num_kills - before} kills of a training ({kind}): {problem}")
+            num_runs += 1
+            num_right += 0 if problem else trial.num_kills - before
     when = f"in {num_runs} trainings, seed {seed}"
     subject = "kills after which a training ended with the right weights"
-    report.add(Row("kills", subject, num_right, num_kills, f"of {num_done}", True, when=when))
+    report.add(Row("kills", subject, num_right, num_kills, f"of {trial.num_kills}", True, when=when))
 
 
 class _Trial:
@@ -84,6 +84,7 @@ class _Trial:
         self._workspace, self._dataset = workspace, dataset
         self._draw = draw
         self._seconds: dict[str, float] = {}
+        self.num_kills = 0
 
     def train(self, kind: str, num_kills: int) -> TrainingRun:
         """Train one run; kill it up to so often, each time at a random moment after it was given a node."""
@@ -118,9 +119,8 @@ class _Trial:
 
     def _kill(self, run: TrainingRun) -> None:
         """Kill the node of a run and add another, or kill all workers, of which one carries it out."""
-        held = self._executor._placement.reserved((self._workspace, run.id))
-        if held and self._draw.random() < 0.5:
-            self._cluster.kill(held[0].id)
+        self.num_kills += 1
+        if self._draw.random() < 0.5 and self._cluster.kill_node_of(run.id):
             self._cluster.add()
             return
         for worker in self._cluster.workers():

@@ -26,6 +26,8 @@ from transfer_core.work.cluster.settings import ADDRESS_VARIABLE, ray_environmen
 _LOOPBACK = "127.0.0.1"
 # Free memory that a node claims: nodes here share that of one computer.
 _BYTES_OF_A_CORE = 4 * 10**9
+# Ray's own values let 12 s pass before a node counts as dead.
+_QUICK = {"health_check_period_ms": 500, "health_check_timeout_ms": 500, "health_check_failure_threshold": 3}
 _SECONDS_TO_START = 120.0
 _SECONDS_TO_END = 60.0
 _POLL_SECONDS = 0.05
@@ -41,19 +43,28 @@ class Raylets:
     Args:
         process: The process.
         environment: With the address and the token.
+        folder: Has a folder of each node.
     """
 
-    def __init__(self, process: subprocess.Popen[str], environment: dict[str, str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], environment: dict[str, str], folder: Path) -> None:
         self._process = process
+        self._folder = folder
+        self._node_ids: list[str] = []
         self.environment = environment
 
-    def add(self) -> str:
-        """Start a node, and return its id."""
-        return self._command("add")
+    def add(self) -> None:
+        """Start a node."""
+        self._node_ids.append(self._command("add"))
 
-    def kill(self, node_id: str) -> None:
-        """Kill the raylet of a node."""
-        self._command(f"kill {node_id}")
+    def kill_node_of(self, run_id: str) -> bool:
+        """Kill the raylet of the node that has begun a run last. Returns False where none has."""
+        begun = list(self._folder.glob(f"node-*/trash/*/files/runs/{run_id}"))
+        if not begun:
+            return False
+        latest = max(begun, key=lambda folder: folder.stat().st_ctime)
+        number = latest.relative_to(self._folder).parts[0].removeprefix("node-")
+        self._command(f"kill {self._node_ids[int(number)]}")
+        return True
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that carry out runs."""
@@ -82,7 +93,7 @@ def raylets(folder: Path, num_nodes: int, num_cores: int = 1) -> Iterator[Raylet
         num_cores: Of each.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = ray_environment(is_on_loopback=True) | {
+    environment = ray_environment(_LOOPBACK) | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
@@ -98,7 +109,7 @@ def raylets(folder: Path, num_nodes: int, num_cores: int = 1) -> Iterator[Raylet
         )
     try:
         address = _line_of(process)["address"]
-        cluster = Raylets(process, {**environment, ADDRESS_VARIABLE: address})
+        cluster = Raylets(process, {**environment, ADDRESS_VARIABLE: address}, folder)
         for _number in range(num_nodes):
             cluster.add()
         yield cluster
@@ -165,7 +176,12 @@ class _Cluster:
         from ray.cluster_utils import Cluster
 
         self._folder, self._num_cores = folder, num_cores
-        head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": _LOOPBACK}
+        head = {
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "node_ip_address": _LOOPBACK,
+            "_system_config": _QUICK,
+        }
         self.cluster = Cluster(initialize_head=True, head_node_args=head)
         self._nodes: dict[str, Any] = {}
 

@@ -16,6 +16,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import PlaceLost, RunEnded, RunResumed, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
+from transfer_core.runs.sweep_plan import SweepPlan
+from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.workspace import Workspace
 
 __all__ = ["cookies", "pupils"]
@@ -260,3 +262,30 @@ def test_nobody_reads_that_photos_stay_on_this_computer(
     shown = texts(open_page(name))
     assert sentence in shown
     assert not any(words in shown for words in ("stay on this computer", "Everything stays", "never leave"))
+
+
+def test_a_comparison_of_depths_says_how_many_run_at_once(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, cluster: StagedCluster
+) -> None:
+    config = TrainingConfig(backbone="tiny_random")
+    plan = SweepPlan.of(dataset, config, [0, 1, 2], 1)
+    cluster.size = 2
+    start_sweep(pages.ui.app.process.trainings(), dataset, config, plan)
+    cluster.wait_half_way(2)
+    assert "0 of 3 trainings done · 2 run now" in bars(open_page("8_Compare", view="depths"))
+
+
+def test_both_runs_of_a_race_are_shown_at_once(
+    open_page: OpenPage, dataset: ImageDataset, cluster: StagedCluster
+) -> None:
+    submit(dataset, backbone="tiny_random", weights="random", num_unfrozen_blocks=3)
+    cluster.size = 1
+    cluster.wait_half_way()
+    submit(dataset, backbone="tiny_random")
+    shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
+    assert shown == ["from scratch: Training the new layer · lab-3"]
+    cluster.size = 2
+    pages.ui.app.process.work_queue().begin_waiting()
+    cluster.wait_half_way()
+    shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
+    assert shown == [f"{name}: Training the new layer · lab-3" for name in ("from scratch", "pretrained")]

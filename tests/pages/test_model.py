@@ -138,7 +138,7 @@ def test_audition_from_the_start_to_the_choice(
         tried.extend(backbone.name for backbone in backbones)
         return Task("audition", (dataset.id, dataset.version), lambda _task: found)
 
-    monkeypatch.setattr(pages.ui.app.tasks, "audition_task", stand_in)
+    monkeypatch.setattr("transfer_core.work.service.audition_task", stand_in)
     page = open_page("1_Model", images=dataset.id)
     page.button(key="start-audition").click().run()
     job = audition_of(dataset)

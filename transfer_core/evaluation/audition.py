@@ -49,6 +49,7 @@ class AuditionScore:
         seconds_per_100_images: For one forward pass on this machine, decoding included.
         megabytes: Size of its weights.
         num_images: In all folds.
+        processor: Of the computer of a cluster that it was tried on; empty for this machine.
     """
 
     backbone_name: str
@@ -56,6 +57,7 @@ class AuditionScore:
     seconds_per_100_images: float
     megabytes: float
     num_images: int
+    processor: str = ""
 
     @property
     def accuracy(self) -> float:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
+from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.file_cache import forget_files
 from transfer_core.inference.rejection import Rejection
 from transfer_core.language import _
@@ -27,6 +30,7 @@ from transfer_core.work.executor import ExecutorName, ProcessExecutor, RemoteExe
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
 from transfer_core.work.task import Task
+from transfer_core.work.tasks import audition_task
 from transfer_core.work.trainings import Trainings, TrainingTask
 from transfer_core.workspace import Workspace
 
@@ -175,6 +179,19 @@ class Service:
             for key in idle:
                 self._drop_model(key)
         return len(idle)
+
+    def start_audition(
+        self, workspace: Workspace, dataset: ImageDataset, backbones: list[Backbone]
+    ) -> Task[list[AuditionScore]]:
+        """Compare backbones, whose weights are available, on a dataset: on a cluster where there is one."""
+        task = audition_task(workspace, dataset, backbones)
+        if isinstance(self._execute, RemoteExecutor):
+            from transfer_core.work.cluster.executor import ClusterExecutor
+            from transfer_core.work.cluster.spread_audition import spread_audition_task
+
+            if isinstance(self._execute, ClusterExecutor):
+                task = spread_audition_task(self._execute, self.queue, workspace, dataset, backbones)
+        return self.queue.start(task)
 
     def delete(self, workspace: Workspace, delete: Callable[[], object]) -> Task[bool]:
         """Start a deletion of a person's, unless one is under way, and free the memory of what is deleted.

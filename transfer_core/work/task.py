@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 TaskKind = Literal[
     "training",
     "audition",
+    "candidate",
     "rate search",
     "export",
     "label check",

@@ -75,6 +75,14 @@ def audition_task(
         dataset: The images.
         backbones: The candidates.
     """
+    work = audition_work(workspace, dataset, backbones)
+    return Task("audition", (dataset.id, dataset.version), work, subject=dataset.id, owner=workspace.owner)
+
+
+def audition_work(
+    workspace: Workspace, dataset: ImageDataset, backbones: list[Backbone]
+) -> Callable[[Task[list[AuditionScore]]], list[AuditionScore]]:
+    """Return the work of `audition_task`."""
     names = [backbone.name for backbone in backbones]
 
     def work(task: Task[list[AuditionScore]]) -> list[AuditionScore]:
@@ -87,7 +95,7 @@ def audition_task(
             dataset, backbones, workspace.cache_dir, on_progress=report, should_stop=task.should_stop
         )
 
-    return Task("audition", (dataset.id, dataset.version), work, subject=dataset.id, owner=workspace.owner)
+    return work
 
 
 def rate_search_task(

@@ -28,7 +28,6 @@ from transfer_core.training.rate_finder import RateCurve
 from transfer_core.work.task import Task, TaskKind
 from transfer_core.work.tasks import (
     AddedPhotos,
-    audition_task,
     download_task,
     export_task,
     label_check_task,
@@ -69,7 +68,7 @@ def start_audition(dataset: ImageDataset, backbones: list[Backbone]) -> None:
         is_own = task.owner == workspace().owner and task.subject == dataset.id
         if is_own and task.key != (dataset.id, dataset.version):
             task.request_stop()
-    work_queue().start(audition_task(workspace(), dataset, backbones))
+    service().start_audition(workspace(), dataset, backbones)
 
 
 def forget_audition(dataset: ImageDataset) -> None:

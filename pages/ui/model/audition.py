@@ -99,6 +99,11 @@ def _show_result(session: Session, dataset: ImageDataset, scores: list[AuditionS
     st.caption(
         _("± shows how much the accuracy varies between rounds. A full training can do slightly better.")
     )
+    processor = next((score.processor for score in ranked if score.processor), "")
+    if processor:
+        st.caption(
+            _("Times are those of a computer in the cluster: {processor}.").format(processor=plain(processor))
+        )
     with st.container(horizontal=True):
         is_chosen = session.backbone_name == best.backbone_name
         label = _("Use {title}").format(title=plain(backbones[best.backbone_name].title))
@@ -123,6 +128,12 @@ def _table(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: Au
     )
 
 
+def _x_title(ranked: list[AuditionScore]) -> str:
+    if any(score.processor for score in ranked):
+        return _("seconds for 100 photos")
+    return _("seconds for 100 photos on this computer")
+
+
 def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: AuditionScore) -> None:
     """Draw accuracy against time; up and to the left is better."""
     figure = go.Figure()
@@ -145,7 +156,7 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
         height=340,
         margin={"l": 0, "r": 20, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
-        xaxis={"title": _("seconds for 100 photos on this computer"), "rangemode": "tozero"},
+        xaxis={"title": _x_title(ranked), "rangemode": "tozero"},
         yaxis=percent_axis(_("accuracy")),
     )
     described = "; ".join(

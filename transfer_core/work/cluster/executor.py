@@ -40,7 +40,7 @@ from transfer_core.work.cluster.messages import (
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.nodes import Need, Node
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 from transfer_core.work.cluster.room import Room
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
 from transfer_core.work.cluster.stop_watch import StopWatch
@@ -65,6 +65,7 @@ class _Job:
     arguments: Mapping[str, Any]
     need: Need
     photos: tuple[Workspace, str]
+    node_kind: NodeKind | None = None
 
 
 class ClusterExecutor:
@@ -177,6 +178,7 @@ class ClusterExecutor:
         arguments: Mapping[str, Any],
         *,
         memory: int = 0,
+        node_kind: NodeKind | None = None,
         on_report: Callable[[dict[str, Any]], None] = lambda report: None,
         should_stop: ShouldStop = lambda: False,
     ) -> dict[str, Any]:
@@ -188,6 +190,7 @@ class ClusterExecutor:
             dataset_id: The photos that it reads.
             arguments: Of this kind of work, as JSON holds them.
             memory: In bytes.
+            node_kind: Of the nodes that it may go to; any if not given.
             on_report: Called with what the work reports.
             should_stop: Called several times a second.
 
@@ -199,7 +202,7 @@ class ClusterExecutor:
         self.connect()
         number = next(self._numbers)
         need = Need(float(self._settings.num_cpus_of_a_run), _rounded(memory))
-        job = _Job((workspace, f"{kind} {number}"), kind, arguments, need, (workspace, dataset_id))
+        job = _Job((workspace, f"{kind} {number}"), kind, arguments, need, (workspace, dataset_id), node_kind)
         watch = StopWatch(should_stop)
         try:
             return self._carry_out_work(job, on_report, watch)
@@ -258,7 +261,9 @@ class ClusterExecutor:
         raise TrainingError(_lost_too_often(num_moves))
 
     def _place_of(self, job: _Job, avoid: set[str], watch: StopWatch) -> tuple[Node, Need] | None:
-        return self._room.wait(job.key, job.need, job.photos, avoid, lambda: watch.state() != "stop")
+        return self._room.wait(
+            job.key, job.need, job.photos, avoid, lambda: watch.state() != "stop", job.node_kind
+        )
 
     def _follow(
         self, job: _Job, node: Node, need: Need, take: Callable[[str], None], watch: StopWatch

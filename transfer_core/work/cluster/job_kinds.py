@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.registry import get_backbone
+from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.errors import TrainingError
+from transfer_core.evaluation.audition import audition
+from transfer_core.language import _
 from transfer_core.types import ShouldStop
-from transfer_core.work.cluster.parcel import Parcel
+from transfer_core.work.cluster.parcel import Parcel, parcel_of_dataset
 from transfer_core.workspace import Workspace
+
+# One candidate of an audition; its arguments are id and version of the dataset, and the name of the backbone.
+AUDITION = "audition"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -27,4 +37,32 @@ class WorkKind:
     work: Callable[[Workspace, Mapping[str, Any], Report, ShouldStop], dict[str, Any]]
 
 
-JOB_KINDS: dict[str, WorkKind] = {}
+def _parcel_of_candidate(workspace: Workspace, arguments: Mapping[str, Any]) -> Parcel:
+    dataset, backbone = _candidate(workspace, arguments)
+    return parcel_of_dataset(workspace, dataset, [backbone])
+
+
+def _try_candidate(
+    workspace: Workspace, arguments: Mapping[str, Any], report: Report, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Try one backbone of an audition, and return the fields of its `AuditionScore`."""
+    load_keras()
+    dataset, backbone = _candidate(workspace, arguments)
+    (score,) = audition(
+        dataset,
+        [backbone],
+        workspace.cache_dir,
+        on_progress=lambda _backbone, num_images: report({"num_images": num_images}),
+        should_stop=should_stop,
+    )
+    return asdict(score)
+
+
+def _candidate(workspace: Workspace, arguments: Mapping[str, Any]) -> tuple[ImageDataset, Backbone]:
+    dataset = ImageDataset.load(workspace, arguments["dataset_id"])
+    if dataset.version != arguments["version"]:
+        raise TrainingError(_("The photos have changed meanwhile. Compare the models again."))
+    return dataset, get_backbone(arguments["backbone"], workspace)
+
+
+JOB_KINDS: dict[str, WorkKind] = {AUDITION: WorkKind(_parcel_of_candidate, _try_candidate)}

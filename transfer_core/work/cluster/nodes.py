@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
+
+# Of processor and graphics processors. Nodes of one kind give the same results, and their times compare.
+NodeKind: TypeAlias = tuple[str, str]
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -29,6 +34,11 @@ class Node(msgspec.Struct, frozen=True):
     processor: str = ""
     gpu: str = ""
     problem: str = ""
+
+    @property
+    def kind(self) -> NodeKind:
+        """Kind of its processor, and of its graphics processors; empty without any."""
+        return self.processor, (self.gpu or "gpu") if self.num_gpus else ""
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
 
-from transfer_core.work.cluster.nodes import Need, Node
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 
 
 class Placement:
@@ -36,7 +36,12 @@ class Placement:
                 self._count_free(node_id)
 
     def reserve(
-        self, key: Hashable, need: Need, photos: Hashable = None, avoid: Collection[str] = ()
+        self,
+        key: Hashable,
+        need: Need,
+        photos: Hashable = None,
+        avoid: Collection[str] = (),
+        kind: NodeKind | None = None,
     ) -> Node | None:
         """Reserve room for a run, unless it has some already.
 
@@ -47,6 +52,7 @@ class Placement:
             need: What it takes. `num_gpus` is set to 1 on a node that has a free graphics processor.
             photos: What the run reads.
             avoid: Ids of nodes that it shall not go to.
+            kind: Of the nodes that it may go to; any if not given.
 
         Returns:
             The node; None where there is no room now.
@@ -57,7 +63,9 @@ class Placement:
                 return self._nodes[held]
             self._release(key)
             fitting = [
-                node_id for node_id, free in self._free.items() if _fits(need, free) and node_id not in avoid
+                node_id
+                for node_id, free in self._free.items()
+                if _fits(need, free) and node_id not in avoid and kind in (None, self._nodes[node_id].kind)
             ]
             if not fitting:
                 return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from transfer_core.errors import InsufficientResourcesError
 from transfer_core.language import _
 from transfer_core.training.resources import size_text
-from transfer_core.work.cluster.nodes import Need, Node
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 from transfer_core.work.cluster.placement import Placement
 
 _SECONDS_BETWEEN_STOP_CHECKS = 0.25
@@ -21,6 +21,7 @@ class _Wait:
     need: Need
     photos: Hashable
     avoid: frozenset[str]
+    kind: NodeKind | None
     is_over: threading.Event = field(default_factory=threading.Event)
 
 
@@ -68,6 +69,7 @@ class Room:
         photos: Hashable,
         avoid: Collection[str],
         is_wanted: Callable[[], bool],
+        kind: NodeKind | None = None,
     ) -> tuple[Node, Need] | None:
         """Wait until a job has room.
 
@@ -77,6 +79,7 @@ class Room:
             photos: What it reads.
             avoid: Ids of nodes that it shall not go to.
             is_wanted: Called several times a second.
+            kind: Of the nodes that it may go to; any if not given.
 
         Returns:
             The node and what the job takes there; None if it was not wanted any more.
@@ -84,7 +87,7 @@ class Room:
         Raises:
             InsufficientResourcesError: If there are nodes, and none of them could ever hold it.
         """
-        wait = _Wait(need, photos, frozenset(avoid))
+        wait = _Wait(need, photos, frozenset(avoid), kind)
         with self._lock:
             self._waits[key] = wait
         try:
@@ -138,7 +141,7 @@ class Room:
         with self._lock:
             waits = list(self._waits.items())
         for key, wait in waits:
-            node = self._placement.reserve(key, wait.need, wait.photos, wait.avoid)
+            node = self._placement.reserve(key, wait.need, wait.photos, wait.avoid, wait.kind)
             if node or self._is_too_large(wait.need):
                 wait.is_over.set()
 
