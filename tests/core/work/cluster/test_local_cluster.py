@@ -11,7 +11,7 @@ import pytest
 from tests.core.work.cluster.conftest import wait_until
 from transfer_core.events import RunPlaced, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 
 
 def test_local_cluster_trains_and_ends_with_its_driver(
