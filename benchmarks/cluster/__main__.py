@@ -12,10 +12,10 @@ Example:
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def main(wanted: tuple[str, ...], folder: Path | None, simulate: bool, **options
                 parts[name]()
             except Exception as error:
                 # Unattended, the other parts shall still be measured.
-                traceback.print_exc()
+                logging.getLogger(__name__).exception("The part %s failed", name)
                 report.lost(f"The part {name} was given up: {error}")
             click.echo(f"{name}: done after {time.perf_counter() - began_at:.0f} s", err=True)
     click.echo(report.table())

@@ -120,9 +120,7 @@ class _Trial:
     def _kill(self, run: TrainingRun) -> None:
         """Kill the node of a run and add another, or kill all workers, of which one carries it out."""
         self.num_kills += 1
-        held = self._executor._placement.reserved((self._workspace, run.id))
-        if held and self._draw.random() < 0.5:
-            self._cluster.kill(held[0].id)
+        if self._draw.random() < 0.5 and self._cluster.kill_node_of(run.id):
             self._cluster.add()
             return
         for worker in self._cluster.workers():

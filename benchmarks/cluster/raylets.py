@@ -43,19 +43,28 @@ class Raylets:
     Args:
         process: The process.
         environment: With the address and the token.
+        folder: Has a folder of each node.
     """
 
-    def __init__(self, process: subprocess.Popen[str], environment: dict[str, str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], environment: dict[str, str], folder: Path) -> None:
         self._process = process
+        self._folder = folder
+        self._node_ids: list[str] = []
         self.environment = environment
 
-    def add(self) -> str:
-        """Start a node, and return its id."""
-        return self._command("add")
+    def add(self) -> None:
+        """Start a node."""
+        self._node_ids.append(self._command("add"))
 
-    def kill(self, node_id: str) -> None:
-        """Kill the raylet of a node."""
-        self._command(f"kill {node_id}")
+    def kill_node_of(self, run_id: str) -> bool:
+        """Kill the raylet of the node that has begun a run last. Returns False where none has."""
+        begun = list(self._folder.glob(f"node-*/trash/*/files/runs/{run_id}"))
+        if not begun:
+            return False
+        latest = max(begun, key=lambda folder: folder.stat().st_ctime)
+        number = latest.relative_to(self._folder).parts[0].removeprefix("node-")
+        self._command(f"kill {self._node_ids[int(number)]}")
+        return True
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that carry out runs."""
@@ -100,7 +109,7 @@ def raylets(folder: Path, num_nodes: int, num_cores: int = 1) -> Iterator[Raylet
         )
     try:
         address = _line_of(process)["address"]
-        cluster = Raylets(process, {**environment, ADDRESS_VARIABLE: address})
+        cluster = Raylets(process, {**environment, ADDRESS_VARIABLE: address}, folder)
         for _number in range(num_nodes):
             cluster.add()
         yield cluster

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -89,7 +90,7 @@ def measure_head(folder: Path, num_runs: int, seconds: float, report: Report) ->
     rate = len(arrivals) / max(arrivals[-1] - arrivals[0], 1e-9) if arrivals else 0.0
     when = f"{num_runs} runs at once"
     emitted = BATCHES_A_SECOND * (1 + 1 / BATCHES_OF_AN_EPOCH) * num_runs
-    late = percentile([second for each in runs for _at, second in each.came], 95)
+    late = percentile([second for each in runs for _at, second in each.came] or [0.0], 95)
     for subject, measured, goal, unit, is_rate in (
         ("events written and folded", rate, emitted * _LEAST_SHARE_OF_EVENTS, "a second", True),
         ("of the events come late by, p95", late, _MOST_SECONDS_LATE, "s", False),
@@ -195,7 +196,7 @@ class _EmittedRun:
         if num_epochs and not self.is_over:
             files["checkpoints/head.weights.h5"] = bytes(_CHECKPOINT_BYTES)
         end = written(RunEnded(now, "finished")).decode() if self.is_over else ""
-        return Batch(tuple(lines), files, end, self.is_over)
+        return Batch(tuple(lines), files, self.is_over, end, None, "")
 
 
 class _Method:
@@ -225,9 +226,9 @@ class _Handle:
 
         return ray.put([])
 
-    def _begin(self, _parcel: bytes, run_id: str) -> Any:
-        self._run_id = run_id
-        return self._node.begin.remote(run_id)
+    def _begin(self, _parcel: bytes, _kind: str, arguments: str) -> Any:
+        self._run_id = json.loads(arguments)["run_id"]
+        return self._node.begin.remote(self._run_id)
 
 
 class _SimulatedPool(ActorPool):
