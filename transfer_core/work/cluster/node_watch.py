@@ -109,7 +109,8 @@ def _probed_node(table_row: dict[str, Any], own: NodeFacts) -> Node:
         facts = msgspec.json.decode(ray.get(probe.remote(), timeout=_SECONDS_OF_A_PROBE), type=NodeFacts)
     except Exception as error:
         _logger.exception("The computer %s was not prepared", node.name)
-        reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
+        # The first lines are Ray's, of the task; the last one is of the computer.
+        reason = str(error).strip().split("\n")[-1][:_LONGEST_REASON]
         problem = _("This computer could not be prepared ({reason}).").format(
             reason=reason or type(error).__name__
         )
