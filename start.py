@@ -2,6 +2,8 @@
 
     python3 start.py [--port N] [--no-browser] [--address A] [--https]
     python3 start.py --class [--port N] [--no-browser] [--https]
+    python3 start.py --cluster ADDRESS|local      trains on the computers of a cluster
+    python3 start.py cluster start, join ADDRESS, list or stop
     python3 start.py bundle --out DIR      and, without a network:  python3 start.py --from DIR
     python3 start.py test [arguments for pytest ...]
 
@@ -27,6 +29,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 ROOT, STARTED_IN = Path(__file__).resolve().parent, Path.cwd()
 VENV = ROOT / ".venv"
 PYTHON = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+CLUSTER_REQUIREMENTS = "requirements-cluster.txt"
 CONSTRAINTS = "constraints/python-{}.{}.txt".format(*sys.version_info)
 BUNDLE_FILE = "bundle.json"
 
@@ -41,6 +44,9 @@ def main(arguments: "list[str]") -> int:
         return become(PYTHON, "-m", "pytest", *(arguments[1:] or ["-n", "2", "--dist", "loadfile"]))
     if arguments[:1] == ["bundle"]:
         return bundle(arguments[1:])
+    if arguments[:1] == ["cluster"]:
+        install("requirements.txt", CLUSTER_REQUIREMENTS)
+        return become(PYTHON, "-m", "transfer_core", *with_full_path(arguments))
     return serve(arguments)
 
 
@@ -53,7 +59,8 @@ def serve(arguments: "list[str]") -> int:
     listens_at = options.address or (EVERYWHERE[0] if options.is_class and networks else HOST)
     check_address(listens_at)
     port = choose_port(options.port, listens_at)
-    install("requirements.txt", bundle_dir=options.bundle_dir)
+    extras = [CLUSTER_REQUIREMENTS] if options.cluster else []
+    install("requirements.txt", *extras, bundle_dir=options.bundle_dir)
     hosts = served_hosts(listens_at, networks)
     settings = server_settings(listens_at, port, hosts)
     if options.https:
@@ -63,6 +70,10 @@ def serve(arguments: "list[str]") -> int:
     addresses = [form.format(in_address(host)) for host in shown_hosts(listens_at, networks)]
     if listens_at != HOST:
         os.environ["TRANSFER_STUDIO_ADDRESS"] = addresses[0]
+    if options.cluster:
+        os.environ["TRANSFER_STUDIO_EXECUTOR"] = "ray"
+        os.environ["TRANSFER_STUDIO_RAY_ADDRESS"] = options.cluster
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     if options.is_class:
         os.environ["TRANSFER_STUDIO_CLASS"] = "1"
         # A training that runs out of memory ends a worker process, not the lesson of all.
@@ -79,14 +90,19 @@ def serve(arguments: "list[str]") -> int:
 def parse(arguments: "list[str]") -> "argparse.Namespace":
     """Return the options of a start."""
     parser = argparse.ArgumentParser(
-        usage="start.py [--class] [--https] [--port N] [--no-browser] [--address A] [--from DIR]\n"
-        "       start.py bundle --out DIR\n       start.py test [...]"
+        usage="start.py [--class] [--cluster A] [--https] [--port N] [--no-browser] [--address A] [--from DIR]\n"
+        "       start.py cluster ...\n       start.py bundle --out DIR\n       start.py test [...]"
     )
     parser.add_argument(
         "--class",
         action="store_true",
         dest="is_class",
         help="everyone in this network gets a place of their own; you are the teacher",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="A",
+        help="train on the cluster at this address, such as 192.168.1.20:6379; local starts one here",
     )
     parser.add_argument(
         "--https", action="store_true", help="encrypt, so that the live camera works on other devices"
@@ -105,7 +121,18 @@ def parse(arguments: "list[str]") -> "argparse.Namespace":
         metavar="DIR",
         help="set up without a network, from what 'start.py bundle' collected",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.cluster and options.bundle_dir:
+        parser.error("a bundle has no Ray, which --cluster needs: leave --from out")
+    return options
+
+
+def with_full_path(arguments: "list[str]") -> "list[str]":
+    """Return the arguments of a command of a cluster with a token file as it was named where start.py was started."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--token-file", type=folder_name)
+    options, others = parser.parse_known_args(arguments)
+    return [*others, "--token-file", str(options.token_file)] if options.token_file else others
 
 
 def folder_name(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from pages.ui.app.computers import where_photos_go
 from pages.ui.app.page import run_page
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
@@ -28,12 +29,9 @@ def show_images(session: Session) -> None:
     top, ways = st.container(), st.container()
     if dataset is None or not dataset.images:
         with top:
-            st.markdown(
-                _(
-                    "Add photos of at least two classes, ten or more of each. They stay on this computer. "
-                    "Location, date and camera details are removed."
-                )
-            )
+            first = _("Add photos of at least two classes, ten or more of each.")
+            removed = _("Location, date and camera details are removed.")
+            st.markdown(f"{first} {where_photos_go()} {removed}")
         with ways:
             show_image_sources(session)
         return

@@ -30,6 +30,7 @@ class FactsFile(Generic[Facts]):
         reason: Returns why a file that does not fit its declaration is damaged, to stand behind a colon.
         from_dict: Makes the facts of JSON values, where the declaration alone does not say how; raises a ValueError.
         to_dict: Makes JSON values of the facts, where the file holds more than them.
+        indent: As for `write_json`.
     """
 
     def __init__(
@@ -40,12 +41,15 @@ class FactsFile(Generic[Facts]):
         reason: Callable[[], str] = lambda: _("its content is not valid"),
         from_dict: Callable[[dict[str, Any]], Facts] | None = None,
         to_dict: Callable[[Facts], dict[str, Any]] = msgspec.to_builtins,
+        *,
+        indent: int | None = 1,
     ) -> None:
         self.name = name
         self._cost = cost
         self._reason = reason
         self._from_dict = from_dict or partial(decoded, kind=kind)
         self._to_dict = to_dict
+        self._indent = indent
         self._cache: FileCache[Facts] = FileCache(_MAX_CACHED_BYTES)
 
     def exists(self, folder: Path) -> bool:
@@ -71,7 +75,7 @@ class FactsFile(Generic[Facts]):
         Raises:
             WorkspaceError: If writing fails.
         """
-        write_json(folder / self.name, self._to_dict(facts))
+        write_json(folder / self.name, self._to_dict(facts), indent=self._indent)
 
     def damaged(self, folder: Path, reason: str = "") -> WorkspaceError:
         """Return the error about a file in a folder that cannot be used, for a reason that other files show."""

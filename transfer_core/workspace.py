@@ -20,6 +20,7 @@ from transfer_core.language import _
 from transfer_core.locks import changing, hold
 
 ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{16}", re.ASCII)
+_DATE_AND_TIME = ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15))
 SCRATCH_PATTERN = ".scratch-*"
 PEOPLE_DIR = "people"
 WORKSPACE_VARIABLE = "TRANSFER_STUDIO_WORKSPACE"
@@ -216,7 +217,9 @@ def _is_id(name: str) -> bool:
     if not ID_PATTERN.fullmatch(name):
         return False
     try:
-        datetime.strptime(name[:15], "%Y%m%d-%H%M%S")
+        # Six times as fast as strptime: a workspace may have 100,000 runs.
+        year, month, day, hour, minute, second = (int(name[start:end]) for start, end in _DATE_AND_TIME)
+        datetime(year, month, day, hour, minute, second)
     except ValueError:
         # No such day or time.
         return False

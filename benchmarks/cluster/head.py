@@ -44,8 +44,10 @@ _NUM_LOGS = 200
 _BEGAN_AT = 1.8e9
 # As late in a long training, where its curve is full.
 _EPOCHS_BEFORE = 20
-# Queued, begun, ended.
-_CHANGES_OF_A_RUN = 3
+# A run that ends lets the first waiting one try, and so does its node.
+_TRIES_OF_A_RUN = 2
+# Queued and ended: that a remote run begins changes nothing in the stored queue.
+_CHANGES_OF_A_RUN = 2
 _MOST_WAITING = 100_000
 _GIGABYTES = 4.0
 _MOST_SECONDS_TO_FILL = 20.0
@@ -230,8 +232,7 @@ def measure_placement(load: Load, seconds: float, report: Report) -> None:
 
     moved, refused = _rate(seconds, move), _rate(seconds, refuse)
     report.add(_of_computers(load, "placement", "runs given another node", moved, needed, when))
-    # At each change of the queue or the cluster the first waiting run tries.
-    needed *= _CHANGES_OF_A_RUN
+    needed *= _TRIES_OF_A_RUN
     report.add(_of_computers(load, "placement", "runs refused for lack of room", refused, needed, when))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 
 _NUM_FIRST = 6
@@ -37,8 +38,9 @@ class Row:
     @property
     def headroom(self) -> float:
         """How many times the goal it reaches; below 1 it misses it."""
-        ratio = (self.measured, self.goal) if self.is_rate else (self.goal, self.measured)
-        return ratio[0] / ratio[1] if ratio[1] else float("inf")
+        if self.is_rate:
+            return self.measured / self.goal
+        return self.goal / self.measured if self.measured > 0 else math.inf
 
     @property
     def holds_up_to(self) -> str:
@@ -100,7 +102,7 @@ class Report:
 
 def rounded(number: float) -> str:
     """Return a number with two or three significant digits, and thousands apart."""
-    if abs(number) >= 100:
+    if math.isfinite(number) and abs(number) >= 100:
         return f"{float(f'{number:.3g}'):,.0f}"
     return f"{number:.2g}" if abs(number) < 10 else f"{number:.0f}"
 

@@ -20,6 +20,7 @@ from transfer_core.events import (
     PhaseStarted,
     PhotosLeftOut,
     PlaceLost,
+    PrecisionChosen,
     RunContinued,
     RunEnded,
     RunPaused,
@@ -64,6 +65,7 @@ OTHER_EVENTS = [
     RunContinued(2.0),
     PhaseStarted(1.0, "fine_tune", 10, first_step=3),
     HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75}),
+    PrecisionChosen(1.0, "float32", "no_gpu"),
     PhotosLeftOut(1.0, ("a1", "b2"), ("rose.jpg", "tulip.png"), ("roses", "tulips")),
     RunStarted(1.0, 8, 2, 3, scored_ids=("a1", "b2")),
     StartScored(1.0, 1.1, 0.5, 1.1, 0.5, "01"),
@@ -266,6 +268,12 @@ def test_photos_that_were_left_out_are_kept_once_and_forgotten_when_it_starts_ag
 def test_the_head_that_was_chosen_is_kept() -> None:
     chosen = HeadChosen(1.0, "hidden", {"linear": 0.5, "hidden": 0.75})
     assert snapshot_of([*STORY[:4], chosen, *STORY[4:]]).head == chosen
+
+
+def test_the_precision_is_the_last_that_was_chosen() -> None:
+    mixed, plain = PrecisionChosen(1.0, "mixed_float16"), PrecisionChosen(2.0, "float32", "no_gpu")
+    assert snapshot_of([STORY[0], mixed]).precision == mixed
+    assert snapshot_of([STORY[0], mixed, RunResumed(1.5, epoch=0), plain]).precision == plain
 
 
 class TestPauses:

@@ -16,11 +16,13 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import PlaceLost, RunEnded, RunResumed, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
+from transfer_core.runs.sweep_plan import SweepPlan
+from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.workspace import Workspace
 
 __all__ = ["cookies", "pupils"]
 
-DIFFER = "The computers differ, so its last digits may differ too."
+DIFFER = "The computers differ, so its numbers may differ in the last digits."
 WAITS = "Waits for a computer of the cluster."
 GO_ON = RunResumed(0.0, 2)
 TWIN = structs.replace(LAB_4, processor=LAB_3.processor)
@@ -130,10 +132,10 @@ def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
     cluster.emit(ids[2], PlaceLost(0.0, "node"))
     page = open_page("1_Model")
     shown = [caption.value for caption in page.sidebar.caption]
-    assert [state for state in shown if state.startswith("Training now")] == [
+    assert [state for state in shown if state.startswith(("Training now", "Waiting"))] == [
         "Training now · lab-3",
         "Training now · lab-4",
-        "Training now",
+        "Waiting for its turn",
     ]
     assert "2 more trainings now" in shown
     assert bars(page)[2] == f"colors: {WAITS}"
@@ -161,8 +163,8 @@ def test_a_training_on_this_computer_names_none(
     ("events", "sentence"),
     [
         ([], "Trained on lab-3."),
-        ([PlaceLost(0.0, "node"), TWIN, GO_ON], "Trained on lab-3, lab-4 in turn."),
-        ([PlaceLost(0.0, "node"), LAB_4, GO_ON], f"Trained on lab-3, lab-4 in turn. {DIFFER}"),
+        ([PlaceLost(0.0, "node"), TWIN, GO_ON], "Trained on lab-3, lab-4, one after the other."),
+        ([PlaceLost(0.0, "node"), LAB_4, GO_ON], f"Trained on lab-3, lab-4, one after the other. {DIFFER}"),
         ([PlaceLost(0.0, "worker"), LAB_3, GO_ON], "Trained on lab-3."),
     ],
 )
@@ -196,7 +198,7 @@ def test_computers_are_listed_with_cores_trainings_and_problems(open_page: OpenP
     ]
     assert [found.value for found in expander.caption] == [
         "1 training now",
-        "0 trainings now",
+        "no training now",
         ":material/warning: Its version of the app is 0.9, and 1.0 is needed.",
     ]
 
@@ -243,3 +245,47 @@ def test_quick_start_names_the_computer(open_page: OpenPage, run_id: str, cluste
     assert any(text.startswith("Training the new layer · lab-3 · about ") for text in bars(page))
     cluster.emit(run_id, PlaceLost(0.0, "cluster"))
     assert WAITS in bars(open_page("", run=run_id))
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "Your photos go only to the computers of the cluster."),
+        ("2_Images", "Trainings copy them to the computers of the cluster."),
+        ("9_Learn", "Trainings copy them to the computers of the cluster, and they go nowhere else."),
+        ("12_Your_data", "Deleting photos here does not delete those copies."),
+    ],
+)
+def test_nobody_reads_that_photos_stay_on_this_computer(
+    open_page: OpenPage, cluster: StagedCluster, name: str, sentence: str
+) -> None:
+    shown = texts(open_page(name))
+    assert sentence in shown
+    assert not any(words in shown for words in ("stay on this computer", "Everything stays", "never leave"))
+
+
+def test_a_comparison_of_depths_says_how_many_run_at_once(
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, cluster: StagedCluster
+) -> None:
+    config = TrainingConfig(backbone="tiny_random")
+    plan = SweepPlan.of(dataset, config, [0, 1, 2], 1)
+    cluster.size = 2
+    start_sweep(pages.ui.app.process.trainings(), dataset, config, plan)
+    cluster.wait_half_way(2)
+    assert "0 of 3 trainings done · 2 run now" in bars(open_page("8_Compare", view="depths"))
+
+
+def test_both_runs_of_a_race_are_shown_at_once(
+    open_page: OpenPage, dataset: ImageDataset, cluster: StagedCluster
+) -> None:
+    submit(dataset, backbone="tiny_random", weights="random", num_unfrozen_blocks=3)
+    cluster.size = 1
+    cluster.wait_half_way()
+    submit(dataset, backbone="tiny_random")
+    shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
+    assert shown == ["from scratch: Training the new layer · lab-3"]
+    cluster.size = 2
+    pages.ui.app.process.work_queue().begin_waiting()
+    cluster.wait_half_way()
+    shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
+    assert shown == [f"{name}: Training the new layer · lab-3" for name in ("from scratch", "pretrained")]

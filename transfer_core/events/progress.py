@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transfer_core.events.kinds import Phase, Stage
 
@@ -15,8 +17,7 @@ _MOST_RISE = 1.2
 _MOST_BEFORE_THE_END = 0.99
 
 
-@dataclass(frozen=True)
-class MeasuredStage:
+class MeasuredStage(Struct, frozen=True):
     """A phase that is over.
 
     Args:
@@ -32,8 +33,7 @@ class MeasuredStage:
     share: float
 
 
-@dataclass(frozen=True)
-class RunProgress:
+class RunProgress(Struct, frozen=True, eq=False):
     """The bar of a run. The share never falls; the time left never rises by more than a fifth.
 
     Args:
@@ -52,10 +52,20 @@ class RunProgress:
     phase: Phase | None = None
     planned_seconds: float = 0.0
     measured: tuple[MeasuredStage, ...] = ()
-    # These depend on how many events at once a reader has followed.
-    share: float = field(default=0.0, compare=False)
-    seconds_left: float | None = field(default=None, compare=False)
-    lowest_left: float = field(default=math.inf, compare=False)
+    # These depend on how many events at once a reader has followed, so they make no difference between two.
+    share: float = 0.0
+    seconds_left: float | None = None
+    lowest_left: float = math.inf
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RunProgress) and self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[object, ...]:
+        return self.stages, self.place, self.phase, self.planned_seconds, self.measured
 
     def with_stages(self, stages: tuple[Stage, ...]) -> RunProgress:
         """Return the progress of a run whose phases to come are these."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from functools import reduce as fold
 from itertools import groupby
 from typing import cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from transfer_core.events.kinds import (
     BatchEnded,
@@ -37,8 +39,7 @@ from transfer_core.events.progress import RunProgress
 _MOST_POINTS = 800
 
 
-@dataclass(frozen=True)
-class BatchLoss:
+class BatchLoss(Struct, frozen=True):
     """One point of the loss curve.
 
     Args:
@@ -50,8 +51,7 @@ class BatchLoss:
     loss: float
 
 
-@dataclass(frozen=True)
-class RunSnapshot:
+class RunSnapshot(Struct, frozen=True, dict=True):
     """The state of a run: the fold of its events. Raw facts are stored, the rest is derived.
 
     `left_out` holds the original name and the class of each photo that is damaged and was left out.
@@ -74,7 +74,7 @@ class RunSnapshot:
     num_train_images: int = 0
     num_validation_images: int = 0
     num_epochs: int = 0
-    progress: RunProgress = field(default_factory=RunProgress)
+    progress: RunProgress = RunProgress()
     phase: Phase | None = None
     phase_started_at: float = 0.0
     idle_seconds_before_phase: float = 0.0

@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 from bisect import insort
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ Result = TypeVar("Result")
 # A silent server must not keep the opening of a project waiting.
 _NUM_LIGHT_AT_ONCE = 4
 # Tasks of one person that are over keep their result for the pages; a map of 1,000 photos is about 4 MB.
-_NUM_REMEMBERED_OF_A_KIND = 12
+_NUM_REMEMBERED_OF_A_KIND = 13
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +114,8 @@ class WorkQueue:
         }
         # People may hold copies of the same photos and models, so that ids alone do not say whose work it is.
         self._tasks: dict[tuple[str, TaskKind, Hashable], Task[Any]] = {}
+        # Of each owner and kind, those that are over, the earliest first.
+        self._over: defaultdict[tuple[str, TaskKind], dict[Hashable, Task[Any]]] = defaultdict(dict)
         self._num_in_foreground = 0
 
     def start(self, task: Task[Result]) -> Task[Result]:
@@ -131,9 +134,9 @@ class WorkQueue:
             known = self._tasks.get(place)
             if known and not known.is_over:
                 return known
-            self._tasks.pop(place, None)
+            if known:
+                self._forget(known)
             self._tasks[place] = task
-            self._forget_oldest(task.kind, task.owner)
             task.enter(self._leave)
             begun = self._begin(self._enter(task))
         self._start(begun)
@@ -162,14 +165,14 @@ class WorkQueue:
         """Drop a task that is over, with its result. Any other task is left alone."""
         with self._lock:
             if task.is_over and self._tasks.get(_place_of(task)) is task:
-                self._tasks.pop(_place_of(task))
+                self._forget(task)
 
     def forget_results(self, owner: str) -> None:
         """Drop the tasks of a person that are over, with their results."""
         with self._lock:
-            for place, task in list(self._tasks.items()):
+            for task in list(self._tasks.values()):
                 if task.owner == owner and task.is_over:
-                    self._tasks.pop(place)
+                    self._forget(task)
 
     def ahead_of(self, task: Task[Any]) -> list[Task[Any]]:
         """Return what runs or waits before a task; nothing when the task does not wait."""
@@ -245,14 +248,17 @@ class WorkQueue:
             waiting = self._lanes[lane].waiting
             return any(task.owner != owner and task.priority != Priority.IDLE for task in waiting)
 
-    def _forget_oldest(self, kind: TaskKind, owner: str) -> None:
-        over = [
-            place
-            for place, task in self._tasks.items()
-            if (task.kind, task.owner) == (kind, owner) and task.is_over
-        ]
-        for place in over[:-_NUM_REMEMBERED_OF_A_KIND]:
-            self._tasks.pop(place)
+    def _remember(self, task: Task[Any]) -> None:
+        """Keep the latest tasks of an owner and kind that are over, and forget the oldest. The lock is held."""
+        over = self._over[task.owner, task.kind]
+        over[task.key] = task
+        if len(over) > _NUM_REMEMBERED_OF_A_KIND:
+            self._forget(next(iter(over.values())))
+
+    def _forget(self, task: Task[Any]) -> None:
+        """Drop a task that is over. The lock is held."""
+        self._tasks.pop(_place_of(task), None)
+        self._over[task.owner, task.kind].pop(task.key, None)
 
     def _enter(self, task: Task[Any]) -> _Lane:
         """Let a task wait in its lane; if that is full, idle tasks in it step aside. The lock is held."""
@@ -279,6 +285,7 @@ class WorkQueue:
                     _logger.log(level, "A task could not begin: %s", task.kind, exc_info=True)
                     task.end_unstarted(error)
                     lane.waiting.remove(task)
+                    self._remember(task)
                     continue
                 lane.waiting.remove(task)
                 rounds = lane.rounds[task.priority]
@@ -300,10 +307,13 @@ class WorkQueue:
         with self._lock:
             lane.running.remove(task)
             task.end_unstarted(error)
+            self._remember(task)
             if not lane.running:
                 # No worker would ever take those that came in meanwhile, either.
                 while lane.waiting:
-                    lane.waiting.pop(0).end_unstarted(error)
+                    other = lane.waiting.pop(0)
+                    other.end_unstarted(error)
+                    self._remember(other)
 
     def _move(self, task: Task[Any], turn: Callable[[_Lane], tuple[int, int]]) -> None:
         begun: list[_Begun] = []
@@ -325,6 +335,7 @@ class WorkQueue:
                 lanes = [lane]
                 if is_over or task.is_stopping:
                     task.close()
+                    self._remember(task)
                 else:
                     lanes.append(self._enter(task))
                 begun = self._begin(*lanes)
@@ -341,6 +352,7 @@ class WorkQueue:
                 if task in lane.waiting:
                     task.end_unstarted()
                     lane.waiting.remove(task)
+                    self._remember(task)
                     # The next one may need less.
                     begun = self._begin(lane)
         self._start(begun)

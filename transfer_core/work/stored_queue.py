@@ -46,7 +46,10 @@ class _Trainings(msgspec.Struct, frozen=True):
     trainings: tuple[StoredTraining, ...] = ()
 
 
-_FACTS = FactsFile("queue.json", _Trainings, lambda: _("Trainings that waited can be continued by hand."))
+# Written at each change of a queue in which thousands may wait.
+_FACTS = FactsFile(
+    "queue.json", _Trainings, lambda: _("Trainings that waited can be continued by hand."), indent=None
+)
 
 
 def read_queue(server: Workspace) -> tuple[StoredTraining, ...]:

@@ -6,12 +6,19 @@ from itertools import groupby
 
 import streamlit as st
 
-from pages.ui.app.process import visitor
+from pages.ui.app.process import trainings, visitor
 from pages.ui.app.words import plain
 from pages.ui.server.service import service
 from transfer_core.events import PlaceLost, RunPlaced, RunSnapshot
 from transfer_core.language import _, plural
 from transfer_core.work.service import Computer
+
+
+def where_photos_go() -> str:
+    """Return whether photos that are added leave the computer of the app."""
+    if trainings().is_remote:
+        return _("Trainings copy them to the computers of the cluster.")
+    return _("They stay on this computer.")
 
 
 def waiting_for_computer_words() -> str:
@@ -53,7 +60,7 @@ def show_computers_of_model(snapshot: RunSnapshot) -> None:
     if not names:
         return
     trained = (
-        _("Trained on {computers} in turn.").format(computers=", ".join(names))
+        _("Trained on {computers}, one after the other.").format(computers=", ".join(names))
         if len(names) > 1
         else _("Trained on {computer}.").format(computer=names[0])
     )
@@ -82,11 +89,14 @@ def _show_computer(computer: Computer) -> None:
     cores = plural("{count} core", "{count} cores", round(node.num_cpus))
     gpus = plural("{count} graphics card", "{count} graphics cards", round(node.num_gpus))
     facts = f"{cores}, {gpus}" if node.num_gpus else cores
-    st.markdown(f"**{plain(node.name)}** · {facts}")
+    state = plural("{count} training now", "{count} trainings now", computer.num_trainings)
     if node.problem:
-        st.caption(f":material/warning: {plain(node.problem)}")
-    else:
-        st.caption(plural("{count} training now", "{count} trainings now", computer.num_trainings))
+        state = f":material/warning: {plain(node.problem)}"
+    elif not computer.num_trainings:
+        state = _("no training now")
+    with st.container(gap=None):
+        st.markdown(f"**{plain(node.name)}** · {facts}")
+        st.caption(state)
 
 
 def _loss_before_place(snapshot: RunSnapshot) -> PlaceLost | None:
@@ -122,4 +132,4 @@ def _moved_sentence(loss: PlaceLost, before: RunPlaced, now: RunPlaced) -> str:
 def _unequal_words(snapshot: RunSnapshot) -> str:
     if not snapshot.has_unequal_places:
         return ""
-    return _("The computers differ, so its last digits may differ too.")
+    return _("The computers differ, so its numbers may differ in the last digits.")

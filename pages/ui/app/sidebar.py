@@ -121,7 +121,7 @@ def _show_training(session: Session, run: TrainingRun, *, is_heard: bool) -> Non
         words = waiting_for_computer_words()
     elif is_heard:
         announce_share(words, snapshot.share)
-    state = status_words(status).state
+    state = status_words("queued" if snapshot.is_lost else status).state
     st.caption(state if is_waiting else with_computer(state, snapshot))
     st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {words}")
     if session.run_id != run.id and st.button(

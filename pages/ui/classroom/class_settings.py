@@ -64,7 +64,11 @@ def _show_note() -> None:
             for line in (
                 _("Photograph things rather than people. No lesson here needs a face."),
                 _("Ask parents before children are in photos."),
-                _("Photos stay on this computer. Delete them after the lesson."),
+                _("Photos stay on this computer. Delete them after the lesson.")
+                if service().computers() is None
+                else _(
+                    "Trainings copy photos to the computers of the cluster. Delete photos after the lesson."
+                ),
                 _("In the EU, recognising emotions in schools is forbidden."),
             )
         )

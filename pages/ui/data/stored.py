@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.dataset_choice import id_date
 from pages.ui.app.page import guarded
 from pages.ui.app.paging import page_of
-from pages.ui.app.process import visitor, work_queue, workspace
+from pages.ui.app.process import trainings, visitor, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import memory_words, plain
@@ -25,13 +25,24 @@ _ROWS_A_PAGE = 20
 
 
 def show_where() -> None:
-    """Draw where photos are, and what leaves this computer: nothing."""
+    """Draw where photos are, and what leaves this computer: nothing but copies for trainings on a cluster."""
+    copies = (
+        _(
+            "Trainings copy photos to the computers of the cluster. Deleting photos here does not delete those "
+            "copies. They are deleted when newer photos need the room."
+        )
+        if trainings().is_remote
+        else ""
+    )
     if visitor().is_in_charge:
-        st.markdown(_("Your photos and models are on this computer. They never leave it by themselves."))
+        stays = copies or _("They never leave it by themselves.")
+        st.markdown(f"{_('Your photos and models are on this computer.')} {stays}")
         with st.expander(_("Where they are"), icon=":material/folder:"):
             st.code(str(workspace().root), language=None, wrap_lines=True)
     else:
-        st.markdown(_("Your photos and models are on your teacher's computer. They are sent nowhere else."))
+        stays = copies or _("They are sent nowhere else.")
+        where = _("Your photos and models are on your teacher's computer.")
+        st.markdown(f"{where} {stays}")
         st.markdown(_("Your teacher can see and delete them."))
     st.caption(
         _("Your browser keeps no photos, only a cookie that remembers who you are.")

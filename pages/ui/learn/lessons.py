@@ -216,8 +216,14 @@ def lessons(session: Session) -> list[Lesson]:
         Lesson(
             "privacy",
             _("Where do my photos go?"),
-            _(
-                "Nowhere: they stay on this computer. Location, date and camera details are removed. "
+            (
+                _("Trainings copy them to the computers of the cluster, and they go nowhere else.")
+                if trainings().is_remote
+                else _("Nowhere: they stay on this computer.")
+            )
+            + " "
+            + _(
+                "Location, date and camera details are removed. "
                 "But a model can remember parts of its photos. Share a model of private photos with care."
             ),
             show_way,

@@ -7,7 +7,7 @@ import sys
 import streamlit as st
 
 from pages.ui.app.network import network_address
-from pages.ui.app.process import visitor
+from pages.ui.app.process import trainings, visitor
 from pages.ui.app.session import Session
 from pages.ui.classroom.code_strip import code_html
 from pages.ui.server.certificate import PREFIX as CERTIFICATE_PATH
@@ -18,6 +18,12 @@ from transfer_core.language import _
 
 def promise() -> str:
     """Return where a person's photos and models are."""
+    if trainings().is_remote:
+        return (
+            _("Your photos go only to your teacher's computers.")
+            if visitor().role == "pupil"
+            else _("Your photos go only to the computers of the cluster.")
+        )
     if visitor().role == "pupil":
         return _("Everything stays on your teacher's computer.")
     return _("Everything stays on this computer.")

@@ -180,7 +180,9 @@ class TestTrain:
         assert [line for line in lines if not allowed.fullmatch(line)] == []
 
     def test_facts_are_all_there_and_true(self, own: Run, image_folder: Path, workspace: Workspace) -> None:
-        facts = own("train", image_folder, *TINY[:2], "--epochs", 2, "--unfreeze-blocks", 1, "--json").json
+        options = ("--epochs", 2, "--unfreeze-blocks", 1, "--mixed-precision")
+        facts = own("train", image_folder, *TINY[:2], *options, "--json").json
+        assert facts["precision"] == {"chosen": "float32", "reason": "no_gpu"}
         assert facts.keys() >= TRAINING_KEYS
         assert facts["class_names"] == ["blue", "green", "red"]
         assert (facts["num_train_images"], facts["num_validation_images"]) == (18, 6)

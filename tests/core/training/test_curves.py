@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from transfer_core.events import EpochEnded, Outcome, Phase, RunSnapshot
 from transfer_core.training.curves import read_curves, smoothed

@@ -5,11 +5,12 @@ Ray makes an actor of `NodeWorker`; each call comes in a thread of its own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +42,7 @@ class Batch(msgspec.Struct, frozen=True):
     Args:
         lines: The events of a run, but for `RunEnded`, or reports of other work. They are at least as new as the files.
         files: Of a run, as `put_back` takes them.
+        digest: Of these files, see `digest_of`.
         is_over: Whether nothing more will come.
         end: The `RunEnded`, once it has come.
         result: Of other work that has ended; None if it was stopped.
@@ -49,10 +51,20 @@ class Batch(msgspec.Struct, frozen=True):
 
     lines: tuple[str, ...]
     files: dict[str, bytes | None]
+    digest: str
     is_over: bool
     end: str
     result: dict[str, Any] | None
     failure: str
+
+
+def digest_of(files: Mapping[str, bytes | None]) -> str:
+    """Return the SHA-256 of files with their names: a network may damage what passes it without a word."""
+    found = hashlib.sha256()
+    for name, content in files.items():
+        found.update(f"{name}\0{-1 if content is None else len(content)}\0".encode())
+        found.update(content or b"")
+    return found.hexdigest()
 
 
 class NodeWorker:
@@ -60,17 +72,18 @@ class NodeWorker:
 
     Args:
         num_threads: Threads of TensorFlow.
+        num_gpus: GPUs that were reserved for it. Without any, Ray would let it see all of the node.
         is_beside_app: Whether the app runs on this computer too, and goes first.
     """
 
-    def __init__(self, num_threads: int, is_beside_app: bool) -> None:
+    def __init__(self, num_threads: int, num_gpus: int, is_beside_app: bool) -> None:
         if is_beside_app:
             leave_room_for_app()
         self._cache = NodeCache(node_folder(), node_bytes())
         self._job: _Job | None = None
         self._training: threading.Thread | None = None
         # Photos come in meanwhile.
-        threading.Thread(target=load_keras, args=(num_threads,), daemon=True).start()
+        threading.Thread(target=load_keras, args=(num_threads, num_gpus), daemon=True).start()
 
     def missing(self, parcel: bytes) -> list[str]:
         """Return the digests of the files that have to be sent for the next job."""
@@ -145,7 +158,7 @@ class _Job:
         is_over = is_over and not files
         if is_over:
             self._fetched.set()
-        return Batch(lines, files, is_over, end, self._result, self._failure)
+        return Batch(lines, files, digest_of(files), is_over, end, self._result, self._failure)
 
     def carry_out(self) -> None:
         try:

@@ -104,4 +104,4 @@ class ActorPool:
             max_concurrency=_NUM_CALLS_AT_ONCE,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
-        return options.remote(max(int(need.num_cpus), 1), self._is_beside_app)
+        return options.remote(max(int(need.num_cpus), 1), int(need.num_gpus), self._is_beside_app)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from transfer_core.work.cluster.messages import FromDriver, ToDriver, decode_from_driver, encode
+from transfer_core.work.cluster.messages import FromDriver, NodesChanged, ToDriver, decode_from_driver, encode
 
 DRIVER_COMMAND = (sys.executable, "-m", "transfer_core.work.cluster.driver")
 _ROOT = Path(__file__).resolve().parents[3]
 _EXIT_SECONDS = 10
 _FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -114,11 +114,12 @@ class Connection:
         assert process.stdout is not None and process.stderr is not None and process.stdin is not None
         logging_errors = threading.Thread(target=_log_lines, args=(process,), daemon=True)
         logging_errors.start()
-        num_messages = 0
+        has_nodes = False
         try:
             for line in process.stdout:
-                num_messages += 1
-                self._on_message(decode_from_driver(line))
+                message = decode_from_driver(line)
+                has_nodes = has_nodes or isinstance(message, NodesChanged)
+                self._on_message(message)
         except Exception:
             _logger.exception("The driver of the cluster was ended: it sent what is no message")
             process.kill()
@@ -130,7 +131,7 @@ class Connection:
             for pipe in (process.stdin, process.stdout, process.stderr):
                 with suppress(OSError):
                     pipe.close()
-        return num_messages > 1
+        return has_nodes
 
 
 def _log_lines(process: subprocess.Popen[bytes]) -> None:

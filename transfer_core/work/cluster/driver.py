@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from transfer_core.language import _
 from transfer_core.work.cluster.actor_pool import ActorPool
@@ -33,6 +36,8 @@ from transfer_core.work.worker import num_threads_beside_an_app
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _LOOPBACK = "127.0.0.1"
+_SECONDS_TO_CONNECT = 5
+_SECONDS_BETWEEN_TIDYING = 10
 _LONGEST_REASON = 200
 
 _logger = logging.getLogger(__name__)
@@ -69,6 +74,7 @@ class Driver:
     def serve(self) -> None:
         """Take requests until standard input ends."""
         self._watch.start()
+        threading.Thread(target=self._tidy_up, daemon=True).start()
         for line in self._incoming:
             request = decode_to_driver(line)
             if isinstance(request, StartJob):
@@ -93,6 +99,11 @@ class Driver:
                 return job
         return None
 
+    def _tidy_up(self) -> None:
+        while True:
+            time.sleep(_SECONDS_BETWEEN_TIDYING)
+            self._pool.end_idle()
+
     def _carry_out(self, job: RemoteJob) -> None:
         try:
             job.carry_out()
@@ -104,8 +115,13 @@ def connect(settings: ClusterSettings) -> None:
     """Connect to the cluster, or start one on this computer.
 
     Raises:
-        ConnectionError: If it does not answer.
+        OSError: If nothing answers there.
+        ConnectionError: If Ray does not.
     """
+    if not settings.is_local:
+        # Ray would try for minutes.
+        place = urlsplit(f"//{settings.address}")
+        socket.create_connection((place.hostname, place.port), _SECONDS_TO_CONNECT).close()
     import ray
 
     # Workers look for modules in the folder of the driver first: another copy of the app in the same place on their
@@ -114,7 +130,7 @@ def connect(settings: ClusterSettings) -> None:
     options: dict[str, Any] = {"address": settings.address}
     if settings.is_local:
         options |= {"num_cpus": num_threads_beside_an_app(), "include_dashboard": settings.has_dashboard}
-    if settings.is_local or settings.address.startswith((_LOOPBACK, "localhost")):
+    if settings.is_on_loopback:
         options["_node_ip_address"] = _LOOPBACK
     ray.init(
         **options,
@@ -135,9 +151,10 @@ def main() -> None:
         connect(settings)
     except Exception as error:
         _logger.exception("The cluster was not reached")
-        reason = str(error).strip().split("\n")[0][:_LONGEST_REASON]
+        text = (isinstance(error, OSError) and error.strerror) or str(error).strip() or type(error).__name__
+        reason = text.split("\n")[0][:_LONGEST_REASON]
         sentence = _("The cluster {address} does not answer ({reason}).").format(
-            address=settings.address, reason=reason or type(error).__name__
+            address=settings.address, reason=reason
         )
         outgoing.write(encode(ClusterProblem(sentence)) + b"\n")
         outgoing.flush()

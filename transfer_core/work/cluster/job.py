@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from transfer_core.errors import TransferStudioError
+from transfer_core.errors import TransferStudioError, WorkspaceError
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
-from transfer_core.work.cluster.actor import Batch
+from transfer_core.work.cluster.actor import Batch, digest_of
 from transfer_core.work.cluster.actor_pool import ActorPool, PooledActor
 from transfer_core.work.cluster.job_kinds import JOB_KINDS
 from transfer_core.work.cluster.messages import (
@@ -41,6 +41,8 @@ _POLL_SECONDS = 0.5
 _SECONDS_BETWEEN_STOP_CHECKS = 0.1
 # A slow network is no death: Ray itself notices a dead node after some seconds.
 _MOST_SECONDS_WITHOUT_ANSWER = 120.0
+# Somebody waits then, and can go on from the last checkpoint.
+_SECONDS_TO_ANSWER_A_STOP = 10.0
 # Clocks of computers that are this close are not corrected.
 _LEAST_CLOCK_SECONDS = 1.0
 _LONGEST_REASON = 200
@@ -162,6 +164,7 @@ class RemoteJob:
         self._has_begun = True
         while True:
             batch = Batch(**self._answer(worker.poll.remote(self._state, _POLL_SECONDS)))
+            check_files(batch)
             self._forward(batch, offset)
             if self._request.kind == RUN:
                 folder = self._workspace.run_dir(self._request.arguments["run_id"])
@@ -207,7 +210,8 @@ class RemoteJob:
         waited_since = time.monotonic()
         while not ray.wait([reference], timeout=_SECONDS_BETWEEN_STOP_CHECKS)[0] or self._is_held():
             self._check_wanted()
-            if self._has_begun and time.monotonic() - waited_since > _MOST_SECONDS_WITHOUT_ANSWER:
+            patience = _SECONDS_TO_ANSWER_A_STOP if self._state == "stop" else _MOST_SECONDS_WITHOUT_ANSWER
+            if self._has_begun and time.monotonic() - waited_since > patience:
                 raise _SilentError
         return ray.get(reference)
 
@@ -274,6 +278,8 @@ class FoldJob(RemoteJob):
             claimed = ray.get(of_run.claim_fold.remote(number), timeout=_SECONDS_OF_A_CLAIM)
         except RayError:
             claimed = None
+            # The claim may still arrive, and nobody would train the fold.
+            of_run.end_fold.remote(number, None)
         if claimed is None:
             self._send_to_server(JobEnded(self.id, result={}))
             return
@@ -288,6 +294,18 @@ class FoldJob(RemoteJob):
         if isinstance(message, JobEnded) and message.result:
             self._accuracy = message.result["accuracy"]
         self._send_to_server(message)
+
+
+def check_files(batch: Batch) -> None:
+    """Raise unless the files of a batch are as the node sent them.
+
+    Raises:
+        WorkspaceError: If a network has damaged them. What came before is kept.
+    """
+    if digest_of(batch.files) != batch.digest:
+        raise WorkspaceError(
+            _("The files of this training came back damaged. Continue from the last checkpoint.")
+        )
 
 
 def _kept_until_the_end(batch: Batch) -> dict[str, bytes | None]:

@@ -82,14 +82,16 @@ def test_run_waits_for_a_cluster_that_is_started_later(
     executor = ClusterExecutor()
     trainings = Trainings(workspace, executor)
     run_id, stopped = (trainings.submit(dataset, tiny_config) for _number in range(2))
-    wait_until(lambda: executor.problem)
+    wait_until(lambda: "does not answer" in executor.problem)
     assert executor.problem.startswith(f"The cluster 127.0.0.1:{port} does not answer")
     assert trainings.status(run_id) == "queued"
     trainings.request_stop(stopped)
     assert trainings.status(stopped) == "stopped"
     with two_nodes(tmp_path, environment, port):
-        wait_until(lambda: trainings.status(run_id) == "finished", trainings.snapshot(run_id).message)
+        wait_until(lambda: trainings.status(run_id) == "running")
         assert executor.problem == ""
+        trainings.request_stop(run_id)
+        wait_until(lambda: trainings.status(run_id) == "stopped")
         executor.close()
 
 

@@ -109,7 +109,8 @@ def answer(request):
         send(LinesCame(request.job, (json.dumps({"num_done": 1}),)))
     if isinstance(request, LinesWritten):
         kind = request.job.split()[0]
-        send(JobFailed(request.job, "The disk is full.") if kind == "bad" else JobEnded(request.job, "", {"answer": 42}))
+        ended = JobEnded(request.job, "", {"answer": 42})
+        send(JobFailed(request.job, "The disk is full.") if kind == "bad" else ended)
 """
 
 Start = Callable[..., ClusterExecutor]

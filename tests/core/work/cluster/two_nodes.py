@@ -1,7 +1,7 @@
 """A Ray cluster of a head without cores and two nodes of one core each, in a process of its own.
 
-`python two_nodes.py FOLDER [PORT]` prints its address as a line of JSON, adds one more node for each line that comes in,
-and ends with its input.
+`python two_nodes.py FOLDER [PORT]` prints its address as a line of JSON, adds a node for each line that comes in, and
+ends with its input.
 """
 
 from __future__ import annotations
