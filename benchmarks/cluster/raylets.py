@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.settings import ADDRESS_VARIABLE, ray_environment
 
 _LOOPBACK = "127.0.0.1"

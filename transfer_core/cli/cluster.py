@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import socket
@@ -20,7 +21,7 @@ from transfer_core.cli.output import print_note, report
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.files import remove, write_secret
 from transfer_core.language import _
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.cluster.settings import (
     ADDRESS_VARIABLE,
@@ -189,14 +190,21 @@ def _options_of_node(own_address: str | None, cores: int | None) -> list[str]:
 
 
 def _address_in_network() -> str:
-    """Return the address from which this computer would speak to others; 127.0.0.1 without any."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # Sends nothing: for a datagram the system only chooses the way. The address is reserved (RFC 5737).
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return _LOOPBACK
+    """Return the address from which this computer would speak to others, else any in a network, else 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        # Sends nothing: for a datagram the system only chooses the way. The address is reserved (RFC 5737).
+        probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
+    # A network without a way out, such as a hotspot.
+    found = [each.address for addresses in psutil.net_if_addrs().values() for each in addresses]
+    return next(filter(_is_network_address, found), _LOOPBACK)
+
+
+def _is_network_address(text: str) -> bool:
+    with suppress(ValueError):  # of hardware
+        address = ipaddress.IPv4Address(text)
+        return not address.is_loopback and not address.is_link_local
+    return False
 
 
 def _read_token() -> str:

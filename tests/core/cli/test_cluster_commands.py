@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -148,6 +149,30 @@ def test_no_other_computer_is_refused(own: Path, address: str) -> None:
 def test_an_empty_token_is_refused(own: Path) -> None:
     assert "There was no token" in str(invoke("join", "10.0.0.1:6379", typed="\n").exception)
     assert not own.exists()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "found"),
+    [
+        (["02:42:ac:11:00:02", "127.0.0.1", "::1", "169.254.3.4", "192.168.4.1"], "192.168.4.1"),
+        (["127.0.0.1", "fe80::1%eth0"], "127.0.0.1"),
+    ],
+)
+def test_a_network_without_a_way_out_is_found(
+    own: Path, monkeypatch: pytest.MonkeyPatch, addresses: list[str], found: str
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    interfaces = {"any": [SimpleNamespace(address=address) for address in addresses]}
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: interfaces)
+    monkeypatch.setattr(
+        subprocess, "run", lambda *_args, **_named: subprocess.CompletedProcess([], 0, "", "")
+    )
+    output = invoke("start").output
+    assert f"The cluster is at {found}:6379." in output
+    assert ("Other computers cannot reach this address." in output) == (found == "127.0.0.1")
 
 
 def test_nothing_to_stop_is_said(own: Path) -> None:

@@ -16,13 +16,15 @@ from transfer_core.backbones.published.tiny import build_tiny
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.images.decoding import decode_image
+from transfer_core.data.images.image_path import to_pixels
 from transfer_core.data.pixels import read_pixels
 from transfer_core.events import EpochEnded, PrecisionChosen, RunResumed, TrainingEvent, snapshot_of
 from transfer_core.training import precision, trainer
-from transfer_core.training.checkpoint import training_key
+from transfer_core.training.checkpoint import Progress, load_checkpoint, save_checkpoint, training_key
 from transfer_core.training.compiled_tail import CompiledTail
-from transfer_core.training.features.frozen_network import engine_of, frozen_body
-from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.features.frozen_network import engine_of, frozen_body, frozen_graph
+from transfer_core.training.freezing import POOLING_LAYER, FreezePlan
 from transfer_core.training.precision import (
     MIXED_PRECISION,
     Float16OverflowError,
@@ -35,7 +37,7 @@ from transfer_core.training.train import TrainingResult, train
 
 TINY = get_backbone("tiny_random")
 # The stated tolerance of docs/training-loop.md: of each probability, against the same training in float32.
-TOLERANCE = 0.05
+TOLERANCE = 0.02
 
 
 class CutOffError(BaseException):
@@ -153,6 +155,15 @@ def test_scores_are_those_of_the_saved_model_in_float32(learn, color_dataset, ke
 
 
 @pytest.mark.usefixtures("with_gpu")
+def test_familiar_photos_are_not_measured_by_features_in_float16(learn) -> None:
+    """The evaluation computes them from the saved model where the training has none."""
+    choices = {"num_unfrozen_blocks": 0, "head": "auto", "train_on_all": True, "epochs": 1}
+    assert learn("mixed", **choices).result.out_of_fold.features is None
+    plain = learn("plain", mixed_precision=False, **choices).result.out_of_fold
+    assert plain.num_folds > 1 and plain.features is not None
+
+
+@pytest.mark.usefixtures("with_gpu")
 def test_resumes_to_the_bit(learn) -> None:
     whole = learn("whole")
 
@@ -222,6 +233,17 @@ def test_scaling_of_pixels_and_the_shared_network_remain_float32(keras_module) -
     assert {layer.dtype_policy.name for layer in body.layers} == {"float32"}
 
 
+def test_features_of_pretrained_layers_are_close_to_float32(sample_picture: bytes, tmp_path) -> None:
+    backbone = get_backbone("efficientnet_lite0")
+    pixels = to_pixels(decode_image(sample_picture), backbone.image_size)
+    plain, mixed = (
+        frozen_graph(backbone, [POOLING_LAYER], tmp_path, engine).outputs(pixels)[0]
+        for engine in ("", MIXED_PRECISION)
+    )
+    difference = np.linalg.norm(mixed - plain) / np.linalg.norm(plain)
+    assert 0 < difference < 0.02
+
+
 class TestLossScale:
     """Steps whose gradients are too large for float16."""
 
@@ -264,6 +286,18 @@ class TestLossScale:
         tail.train_on_batch(*batch)
         assert float(tail.model.optimizer.dynamic_scale.numpy()) == 2.0**15
         assert np.any(tail.model.get_weights()[0] != start[0])
+
+    def test_is_in_checkpoints(self, tail, batch, tmp_path) -> None:
+        scale, step = tail.model.optimizer.dynamic_scale, tail.model.optimizer.step_counter
+        scale.assign(64.0)
+        tail.train_on_batch(*batch)
+        save_checkpoint(tmp_path, "key", tail.checkpoint(Progress(), []))
+        scale.assign(1.0)
+        step.assign(0)
+        checkpoint = load_checkpoint(tmp_path, "key")
+        assert checkpoint is not None
+        tail.restore(checkpoint)
+        assert (float(scale.numpy()), int(step.numpy())) == (64.0, 1)
 
     def test_a_loss_that_is_no_number_changes_nothing(self, tail, batch) -> None:
         features, labels = batch

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
+import psutil
 
 from tests.core.work.cluster.conftest import one_thread_executor, wait_until, weights_of
 from transfer_core.events import EpochEnded, RunEnded, RunPlaced, RunStarted, TrainingEvent
@@ -99,3 +101,8 @@ def test_deleted_run_ends_with_the_reason(executor, workspace, dataset, tiny_con
     events: list[TrainingEvent] = []
     executor(workspace, run, events.append, lambda: False)
     assert "does not exist any more" in events[-1].message
+
+
+def test_driver_lends_no_folder_to_the_nodes(executor) -> None:
+    """Workers look for modules in the folder of the driver first, where another copy of the app may be."""
+    assert psutil.Process(executor.process_id).cwd() == Path.home().anchor

@@ -9,7 +9,7 @@ import pytest
 from tests.core.work.cluster.conftest import wait_until
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.evaluation.audition import audition
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.spread_audition import spread_audition_task
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Task
@@ -75,19 +75,14 @@ def test_candidates_go_before_trainings_that_wait_and_a_stop_ends_them(
     wait_until(lambda: not queue.in_order("training"))
 
 
-def test_candidate_that_loses_its_node_is_tried_on_another(
-    executor, queue, cluster, workspace, dataset
-) -> None:
+def test_candidate_that_loses_its_worker_is_tried_again(executor, queue, cluster, workspace, dataset) -> None:
     task = start(executor, queue, workspace, dataset, NAMES[:1])
-    wait_until(lambda: executor._room._placement._node_ids)
-    (lost,) = executor._room._placement._node_ids.values()
-    (node,) = [node for node in executor.nodes if node.id == lost]
-    cluster.kill(node.id)
+    wait_until(cluster.workers)
+    for worker in cluster.workers():
+        worker.kill()
     assert task.wait(100)
     assert task.error is None
-    assert task.result[0].processor == node.processor
-    cluster.add()
-    wait_until(lambda: len(executor.nodes) == 2 and node.id not in {each.id for each in executor.nodes})
+    assert task.result[0].processor == executor.nodes[0].processor
 
 
 def test_what_no_node_can_do_is_done_here(workspace, dataset, monkeypatch) -> None:
