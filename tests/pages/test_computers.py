@@ -133,8 +133,8 @@ def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
     page = open_page("1_Model")
     shown = [caption.value for caption in page.sidebar.caption]
     assert [state for state in shown if state.startswith(("Training now", "Waiting"))] == [
-        "Training now · lab-3",
-        "Training now · lab-4",
+        "Training now\u00a0·\u00a0lab-3",
+        "Training now\u00a0·\u00a0lab-4",
         "Waiting for its turn",
     ]
     assert "2 more trainings now" in shown
@@ -145,7 +145,7 @@ def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
     page = open_page("4_Train", run=ids[1])
     shown = [caption.value for caption in page.sidebar.caption]
     assert "1 more training now" in shown
-    assert "Training now · lab-4" not in shown
+    assert "Training now\u00a0·\u00a0lab-4" not in shown
 
 
 def test_a_training_on_this_computer_names_none(
@@ -224,14 +224,14 @@ def test_teacher_sees_all_computers_and_pupils_only_that_of_their_training(
     )
     cluster.wait_half_way()
     page = open_page("1_Model")
-    assert "Training now · lab-3" in [caption.value for caption in page.sidebar.caption]
+    assert "Training now\u00a0·\u00a0lab-3" in [caption.value for caption in page.sidebar.caption]
     assert not [found for found in page.expander if found.label == "Computers"]
     cookies.be_teacher(server)
     page = open_page("11_Class")
-    assert cards(page)["Mia"]["stage"] == "Training the new layer · lab-3"
+    assert cards(page)["Mia"]["stage"] == "Training the new layer\u00a0·\u00a0lab-3"
     open_part(page, "Queue")
     assert [found.label for found in page.expander] == ["Computers"] * 2
-    assert any("Training the new layer · lab-3" in text for text in bars(page))
+    assert any("Training the new layer\u00a0·\u00a0lab-3" in text for text in bars(page))
     (run_id,) = server.person(pupils[0].id).run_ids()
     cluster.emit(run_id, PlaceLost(0.0, "node"))
     page.run()
@@ -242,7 +242,7 @@ def test_teacher_sees_all_computers_and_pupils_only_that_of_their_training(
 
 def test_quick_start_names_the_computer(open_page: OpenPage, run_id: str, cluster: StagedCluster) -> None:
     page = open_page("", run=run_id)
-    assert any(text.startswith("Training the new layer · lab-3 · about ") for text in bars(page))
+    assert any(text.startswith("Training the new layer\u00a0·\u00a0lab-3 · about ") for text in bars(page))
     cluster.emit(run_id, PlaceLost(0.0, "cluster"))
     assert WAITS in bars(open_page("", run=run_id))
 
@@ -283,9 +283,11 @@ def test_both_runs_of_a_race_are_shown_at_once(
     cluster.wait_half_way()
     submit(dataset, backbone="tiny_random")
     shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
-    assert shown == ["from scratch: Training the new layer · lab-3"]
+    assert shown == ["from scratch: Training the new layer\u00a0·\u00a0lab-3"]
     cluster.size = 2
     pages.ui.app.process.work_queue().begin_waiting()
     cluster.wait_half_way()
     shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
-    assert shown == [f"{name}: Training the new layer · lab-3" for name in ("from scratch", "pretrained")]
+    assert shown == [
+        f"{name}: Training the new layer\u00a0·\u00a0lab-3" for name in ("from scratch", "pretrained")
+    ]

@@ -28,7 +28,8 @@ def waiting_for_computer_words() -> str:
 
 def with_computer(words: str, snapshot: RunSnapshot) -> str:
     """Return what a training does, and the name of the computer that does it, if that is another one."""
-    return f"{words} · {plain(snapshot.place.node)}" if snapshot.place else words
+    # A line that is too long breaks before its last word, not before the name alone.
+    return f"{words}\u00a0·\u00a0{plain(snapshot.place.node)}" if snapshot.place else words
 
 
 def show_computer(snapshot: RunSnapshot) -> None:
