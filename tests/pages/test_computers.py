@@ -13,7 +13,7 @@ from tests.pages.test_train import bars
 from transfer_core.classroom.people import Person
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.events import PlaceLost, RunEnded, RunResumed, TrainingEvent
+from transfer_core.events import ImagesSeen, PhaseStarted, PlaceLost, RunEnded, RunResumed, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.sweep_plan import SweepPlan
@@ -52,10 +52,10 @@ def test_train_page_says_where_a_training_runs(open_page: OpenPage, run_id: str)
             [PlaceLost(0.0, "worker"), TWIN, GO_ON],
             "Moved to lab-4 because it ended unexpectedly on lab-3.",
         ),
-        ([PlaceLost(0.0, "worker"), LAB_3, GO_ON], "Goes on with lab-3 after it ended there unexpectedly."),
+        ([PlaceLost(0.0, "worker"), LAB_3, GO_ON], "Runs on lab-3 again after it ended there unexpectedly."),
         (
             [PlaceLost(0.0, "cluster"), TWIN, GO_ON],
-            "Goes on with lab-4: the cluster did not answer for a while.",
+            "Runs on lab-4 again after the cluster did not answer for a while.",
         ),
         # The app was started again since.
         ([PlaceLost(0.0, "node"), LAB_4, GO_ON, TWIN, GO_ON], f"Runs on lab-4. {DIFFER}"),
@@ -68,6 +68,15 @@ def test_train_page_says_why_a_training_moved(
     page = open_page("4_Train", run=run_id)
     (line,) = [caption.value for caption in page.main.caption if "lab-" in caption.value]
     assert line.split(": ", 1)[1].strip() == sentence
+
+
+def test_training_that_moved_starts_and_reads_its_photos_on_the_other_computer(
+    open_page: OpenPage, run_id: str, cluster: StagedCluster
+) -> None:
+    cluster.emit(run_id, PlaceLost(0.0, "node"), LAB_4)
+    assert bars(open_page("4_Train", run=run_id)) == ["Starting; the first time takes a little longer"]
+    cluster.emit(run_id, GO_ON, PhaseStarted(0.0, "features", num_steps=24), ImagesSeen(0.0, 8))
+    assert bars(open_page("4_Train", run=run_id)) == ["Reading your photos"]
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,9 @@ def _lost_sentence(loss: PlaceLost, place: RunPlaced) -> str:
 
 def _moved_sentence(loss: PlaceLost, before: RunPlaced, now: RunPlaced) -> str:
     if loss.reason == "cluster":
-        sentence = _("Goes on with {computer}: the cluster did not answer for a while.")
+        sentence = _("Runs on {computer} again after the cluster did not answer for a while.")
     elif before.node == now.node:
-        sentence = _("Goes on with {computer} after it ended there unexpectedly.")
+        sentence = _("Runs on {computer} again after it ended there unexpectedly.")
     elif loss.reason == "node":
         sentence = _("Moved to {computer} because {before} does not answer.")
     else:
