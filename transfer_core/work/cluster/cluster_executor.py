@@ -344,9 +344,10 @@ class ClusterExecutor:
                 self._problem = ""
                 self._room.update(with_distinct_names(message.nodes))
             case ClusterProblem():
-                self._problem = message.sentence
-                if message.sentence:
+                # A driver that tries again says the same each time.
+                if message.sentence and message.sentence != self._problem:
                     _logger.warning("%s", message.sentence)
+                self._problem = message.sentence
             case _:
                 with self._lock:
                     inbox = self._inboxes.get(message.job)
