@@ -127,9 +127,10 @@ def test_who_can_change_it_reads_why_the_cluster_does_not_answer(
     assert bars(page) == [f"{WAITS} Yours starts by itself."]
     assert cluster.problem not in texts(page)
     cookies.be_teacher(server)
-    page = open_page("4_Train", run=submit(dataset, backbone="tiny_random"))
-    # Below the bar and among the computers.
-    assert texts(page).count(cluster.problem) == 2
+    run_id = submit(dataset, backbone="tiny_random")
+    for name in ("4_Train", ""):
+        # Below the bar and among the computers.
+        assert texts(open_page(name, run=run_id)).count(cluster.problem) == 2
 
 
 def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
