@@ -18,7 +18,7 @@ from transfer_core.events import PlaceLost, RunPlaced
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.workspace import Workspace
 
 _NUM_NODES = 2

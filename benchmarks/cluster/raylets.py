@@ -20,14 +20,18 @@ from typing import Any
 
 import psutil
 
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.settings import ADDRESS_VARIABLE, ray_environment
 
 _LOOPBACK = "127.0.0.1"
 # Free memory that a node claims: nodes here share that of one computer.
 _BYTES_OF_A_CORE = 4 * 10**9
-# Ray's own values let 12 s pass before a node counts as dead.
-_QUICK = {"health_check_period_ms": 500, "health_check_timeout_ms": 500, "health_check_failure_threshold": 3}
+# Ray's own values let 12 s pass before a node counts as dead. With 1.5 s, busy nodes are taken for dead ones.
+_QUICK = {
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 3000,
+    "health_check_failure_threshold": 5,
+}
 _SECONDS_TO_START = 120.0
 _SECONDS_TO_END = 60.0
 _POLL_SECONDS = 0.05

@@ -28,7 +28,7 @@ from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.cluster import driver
-from transfer_core.work.cluster.actor import Batch
+from transfer_core.work.cluster.actor import Batch, digest_of
 from transfer_core.work.cluster.actor_pool import ActorPool
 from transfer_core.work.cluster.nodes import Need
 from transfer_core.workspace import Workspace
@@ -196,7 +196,15 @@ class _EmittedRun:
         if num_epochs and not self.is_over:
             files["checkpoints/head.weights.h5"] = bytes(_CHECKPOINT_BYTES)
         end = written(RunEnded(now, "finished")).decode() if self.is_over else ""
-        return Batch(tuple(lines), files, self.is_over, end, None, "")
+        return Batch(
+            lines=tuple(lines),
+            files=files,
+            digest=digest_of(files),
+            is_over=self.is_over,
+            end=end,
+            result=None,
+            failure="",
+        )
 
 
 class _Method:
@@ -241,7 +249,9 @@ class _SimulatedPool(ActorPool):
         self._nodes: dict[str, Any] = {}
 
     def end(self, actor: Any) -> None:
-        """Leave the process to the other runs."""
+        """Leave the process to the other runs; the next run gets a new one, since this one may have died."""
+        with self._lock:
+            self._nodes.pop(actor.node, None)
 
     def _new(self, node: str, need: Need) -> Any:
         import ray

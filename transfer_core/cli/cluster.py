@@ -21,7 +21,7 @@ from transfer_core.cli.output import print_note, report
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.files import remove, write_secret
 from transfer_core.language import _
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.cluster.settings import (
     ADDRESS_VARIABLE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -18,7 +18,9 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError, TrainingError, WorkspaceError
 from transfer_core.events import FoldEnded, PhaseStarted, TrainingEvent
 from transfer_core.facts_file import FactsFile
-from transfer_core.training.checkpoint import training_key
+from transfer_core.training.checkpoint import left_out_ids, training_key
+from transfer_core.training.schedule import planned_phases
+from transfer_core.training.stages import planned_stages
 from transfer_core.training.train import train
 from transfer_core.types import ShouldStop
 
@@ -42,6 +44,22 @@ class FoldResult(msgspec.Struct, frozen=True):
 FOLD = FactsFile("fold.json", FoldResult)
 
 
+class ElsewhereFolds(Protocol):
+    """Folds that other computers may train."""
+
+    def offer(
+        self,
+        keys: Sequence[str],
+        left_out: Collection[str],
+        seconds_of_fold: float,
+        seconds_of_features: float,
+    ) -> None:
+        """Offer the folds after the first, by their keys and with the ids of the photos that they leave out."""
+
+    def accuracy_of(self, number: int, should_stop: ShouldStop) -> float | None:
+        """Return the accuracy of a fold that another computer has trained or is training; None where none has."""
+
+
 def cross_validate(
     dataset: ImageDataset,
     config: TrainingConfig,
@@ -51,6 +69,7 @@ def cross_validate(
     first_accuracy: float,
     emit: Callable[[TrainingEvent], None],
     should_stop: ShouldStop,
+    elsewhere: ElsewhereFolds | None = None,
 ) -> None:
     """Train once more for each other fold, and emit the accuracy on its images.
 
@@ -66,6 +85,7 @@ def cross_validate(
         first_accuracy: The accuracy of the run itself on the first fold, 0-1.
         emit: Takes the events.
         should_stop: Called after each batch; the folds that are left are then not trained.
+        elsewhere: Where other computers may train some of the folds.
 
     Raises:
         TransferStudioError: Whatever `train` raises.
@@ -73,17 +93,44 @@ def cross_validate(
     folds = dataset.folds()
     if len(folds) < 2 or should_stop():
         return
+    if elsewhere:
+        _offer(elsewhere, folds[1:], config, backbone, output_dir, cache_dir)
     emit(PhaseStarted(time.time(), "cross_validation", len(folds)))
     emit(FoldEnded(time.time(), 1, len(folds), first_accuracy))
     for number, fold in enumerate(folds[1:], 2):
         folder = output_dir / FOLDS_DIR / str(number)
-        accuracy = _accuracy_of(fold, config, backbone, folder, cache_dir, should_stop)
+        accuracy = elsewhere.accuracy_of(number, should_stop) if elsewhere else None
+        if accuracy is None:
+            accuracy = accuracy_of_fold(fold, config, backbone, folder, cache_dir, should_stop)
+        else:
+            FOLD.write(folder, FoldResult(training_key(fold, config), accuracy))
         if accuracy is None:
             return
         emit(FoldEnded(time.time(), number, len(folds), accuracy))
 
 
-def _accuracy_of(
+def _offer(
+    elsewhere: ElsewhereFolds,
+    folds: Sequence[ImageDataset],
+    config: TrainingConfig,
+    backbone: Backbone,
+    output_dir: Path,
+    cache_dir: Path,
+) -> None:
+    """Offer folds, with the estimated seconds of one and of the features that another computer has to extract."""
+    phases = planned_phases(config, backbone)
+    num_images = len(folds[0].images)
+    stages = planned_stages(
+        phases, config, folds[0], [num_images] * len(phases), 0, cache_dir, is_trained_on_all=False
+    )
+    features = sum(seconds for phase, seconds, _is_measured in stages if phase == "features")
+    learning = sum(seconds for phase, seconds, _is_measured in stages if phase in ("head", "fine_tune"))
+    elsewhere.offer(
+        [training_key(fold, config) for fold in folds], left_out_ids(output_dir), learning, features
+    )
+
+
+def accuracy_of_fold(
     fold: ImageDataset,
     config: TrainingConfig,
     backbone: Backbone,
@@ -91,7 +138,19 @@ def _accuracy_of(
     cache_dir: Path,
     should_stop: ShouldStop,
 ) -> float | None:
-    """Return the accuracy of one fold, or None when its training was stopped or went out of bounds."""
+    """Return the accuracy of one fold, or None when its training was stopped or went out of bounds.
+
+    Args:
+        fold: The images, validated on this fold.
+        config: Every choice of the run.
+        backbone: The backbone that the config names.
+        folder: Of the fold, in that of the run. Its `fold.json` is read if there is one, and written.
+        cache_dir: Where features are kept.
+        should_stop: Called after each batch.
+
+    Raises:
+        TransferStudioError: Whatever `train` raises, but for errors of the training itself.
+    """
     key = training_key(fold, config)
     known = finished_fold(folder, key)
     if known is not None:

@@ -199,6 +199,19 @@ def save_left_out(output_dir: Path, image_ids: Collection[str]) -> None:
     write_json(output_dir / LEFT_OUT_FILE, {"image_ids": sorted(image_ids)})
 
 
+def left_out_ids(output_dir: Path) -> list[str]:
+    """Return the ids of the damaged photos that a training has left out; none where they are not known.
+
+    Args:
+        output_dir: Folder of the run.
+    """
+    try:
+        image_ids: list[str] = read_json(output_dir / LEFT_OUT_FILE)["image_ids"]
+        return [*image_ids]
+    except (WorkspaceError, KeyError, TypeError):
+        return []
+
+
 def resumed_dataset(dataset: ImageDataset, output_dir: Path) -> ImageDataset:
     """Return the dataset without the damaged photos that a checkpoint has left out.
 
@@ -206,13 +219,10 @@ def resumed_dataset(dataset: ImageDataset, output_dir: Path) -> ImageDataset:
         dataset: The images.
         output_dir: Folder of the run. Without a checkpoint in it every photo is tried again.
     """
-    path = output_dir / LEFT_OUT_FILE
-    if not (output_dir / CHECKPOINTS_DIR / _FILE).is_file() or not path.is_file():
+    if not (output_dir / CHECKPOINTS_DIR / _FILE).is_file():
         return dataset
-    try:
-        return without_photos(dataset, read_json(path)["image_ids"])
-    except (WorkspaceError, KeyError, TypeError):
-        return dataset
+    image_ids = left_out_ids(output_dir)
+    return without_photos(dataset, image_ids) if image_ids else dataset
 
 
 def delete_checkpoints(output_dir: Path) -> None:

@@ -35,7 +35,7 @@ from transfer_core.events import (
 from transfer_core.files import move
 from transfer_core.inference.predictor import Predictor
 from transfer_core.language import _
-from transfer_core.runs.cross_validation import cross_validate
+from transfer_core.runs.cross_validation import ElsewhereFolds, cross_validate
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.run_evaluation import (
     REFUSED_MODEL_FILE,
@@ -70,7 +70,13 @@ _SECONDS_BETWEEN_STOP_CHECKS = 0.1
 _TRANSIENT = (WorkspaceError, InsufficientResourcesError, OSError, MemoryError, KeyboardInterrupt)
 
 
-def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
+def execute_run(
+    workspace: Workspace,
+    run: TrainingRun,
+    emit: Emit,
+    should_stop: ShouldStop,
+    folds_elsewhere: ElsewhereFolds | None = None,
+) -> None:
     """Train, evaluate and cross-validate a run, then emit `RunEnded`, when all files are in their place.
 
     First, series among photos that were not examined yet are looked for, and the dataset is saved with them. A run
@@ -83,6 +89,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
         run: What to train.
         emit: Takes each event.
         should_stop: Called after each batch.
+        folds_elsewhere: Where other computers may train some of the folds.
 
     Raises:
         NotFoundError: If its images or its backbone were deleted.
@@ -136,6 +143,7 @@ def execute_run(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop:
                 evaluation.accuracy,
                 emit,
                 should_stop,
+                folds_elsewhere,
             )
     emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch, accuracy))
     remember_times(workspace, run, result.dataset, backbone)
@@ -274,7 +282,13 @@ def _load_keras_unless(should_stop: ShouldStop) -> bool:
     return not loading.is_alive()
 
 
-def execute_run_safely(workspace: Workspace, run: TrainingRun, emit: Emit, should_stop: ShouldStop) -> None:
+def execute_run_safely(
+    workspace: Workspace,
+    run: TrainingRun,
+    emit: Emit,
+    should_stop: ShouldStop,
+    folds_elsewhere: ElsewhereFolds | None = None,
+) -> None:
     """Run `execute_run`, converting any exception to a `RunEnded` event so that the worker thread survives.
 
     Args:
@@ -282,12 +296,13 @@ def execute_run_safely(workspace: Workspace, run: TrainingRun, emit: Emit, shoul
         run: What to train.
         emit: Takes each event.
         should_stop: Called after each batch.
+        folds_elsewhere: Where other computers may train some of the folds.
 
     Raises:
         WorkspaceError: If `emit` could not even write that the run failed.
     """
     try:
-        execute_run(workspace, run, emit, should_stop)
+        execute_run(workspace, run, emit, should_stop, folds_elsewhere)
     except TransferStudioError as error:
         _logger.warning("Run %s failed: %s", run.id, error)
         emit(ended_by(error, has_checkpoint=run.has_checkpoint))

@@ -94,7 +94,7 @@ def chosen_executor(default: ExecutorName = "thread") -> Execute:
     if name == "process":
         return ProcessExecutor()
     if name == "ray":
-        from transfer_core.work.cluster.executor import ClusterExecutor
+        from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 
         return ClusterExecutor()
     raise InvalidConfigError(

@@ -186,7 +186,7 @@ class Service:
         """Compare backbones, whose weights are available, on a dataset: on a cluster where there is one."""
         task = audition_task(workspace, dataset, backbones)
         if isinstance(self._execute, RemoteExecutor):
-            from transfer_core.work.cluster.executor import ClusterExecutor
+            from transfer_core.work.cluster.cluster_executor import ClusterExecutor
             from transfer_core.work.cluster.spread_audition import spread_audition_task
 
             if isinstance(self._execute, ClusterExecutor):

@@ -28,6 +28,7 @@ from transfer_core.work.cluster.messages import RUN, JobState
 from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
 from transfer_core.work.cluster.parcel import Parcel
 from transfer_core.work.cluster.returned_files import ReturnedFiles
+from transfer_core.work.cluster.shared_folds import ClaimedFold, SharedFolds
 from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.work.worker import leave_room_for_app
 from transfer_core.workspace import Workspace
@@ -104,6 +105,15 @@ class NodeWorker:
         self._training.start()
         return time.time()
 
+    def claim_fold(self, number: int) -> ClaimedFold | None:
+        """Give a fold of the run to another node; None where there is none to give."""
+        return self._job.folds.claim(number) if self._job else None
+
+    def end_fold(self, number: int, accuracy: float | None) -> None:
+        """Take the accuracy that another node has reached on a fold; None gives the fold back."""
+        if self._job:
+            self._job.folds.end(number, accuracy)
+
     def poll(self, state: JobState, seconds: float) -> dict[str, Any]:
         """Let the job go on, pause or stop, and return the `Batch` since the last call, as plain values.
 
@@ -119,6 +129,7 @@ class NodeWorker:
 class _Job:
     def __init__(self, cache: NodeCache, parcel: Parcel, kind: str, arguments: dict[str, Any]) -> None:
         self._cache, self._parcel, self._kind, self._arguments = cache, parcel, kind, arguments
+        self.folds = SharedFolds()
         self._lock = threading.Lock()
         self._lines: list[str] = []
         self._end = self._failure = ""
@@ -183,7 +194,7 @@ class _Job:
             else:
                 self._report(_line(event))
 
-        execute_run_safely(workspace, run, emit, self._should_stop)
+        execute_run_safely(workspace, run, emit, self._should_stop, self.folds)
 
     def _work(self, workspace: Workspace) -> None:
         work = JOB_KINDS[self._kind].work

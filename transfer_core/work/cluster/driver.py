@@ -19,8 +19,10 @@ from urllib.parse import urlsplit
 
 from transfer_core.language import _
 from transfer_core.work.cluster.actor_pool import ActorPool
-from transfer_core.work.cluster.job import RemoteJob
+from transfer_core.work.cluster.job import FoldJob, RemoteJob
+from transfer_core.work.cluster.job_kinds import FOLD
 from transfer_core.work.cluster.messages import (
+    RUN,
     ClusterProblem,
     FromDriver,
     NodesChanged,
@@ -34,6 +36,7 @@ from transfer_core.work.worker import num_threads_beside_an_app
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _LOOPBACK = "127.0.0.1"
+_NICENESS_VARIABLE = "RAY_worker_niceness"
 _SECONDS_TO_CONNECT = 5
 _SECONDS_BETWEEN_TIDYING = 10
 _LONGEST_REASON = 200
@@ -76,11 +79,26 @@ class Driver:
         for line in self._incoming:
             request = decode_to_driver(line)
             if isinstance(request, StartJob):
-                started = RemoteJob(request, self._pool, self.send, self._watch.is_alive)
+                started = self._new_job(request)
                 self._jobs[request.job] = started
                 threading.Thread(target=self._carry_out, args=(started,), daemon=True).start()
             elif job := self._jobs.get(request.job):
                 job.take(request)
+
+    def _new_job(self, request: StartJob) -> RemoteJob:
+        if request.kind == FOLD:
+            run = self._run_of(request)
+            if run:
+                return FoldJob(request, run, self._pool, self.send, self._watch.is_alive)
+        return RemoteJob(request, self._pool, self.send, self._watch.is_alive)
+
+    def _run_of(self, request: StartJob) -> RemoteJob | None:
+        place = request.workspace, request.arguments["run_id"]
+        for job in list(self._jobs.values()):
+            of_job = job.request
+            if of_job.kind == RUN and (of_job.workspace, of_job.arguments["run_id"]) == place:
+                return job
+        return None
 
     def _tidy_up(self) -> None:
         while True:
@@ -105,6 +123,9 @@ def connect(settings: ClusterSettings) -> None:
         # Ray would try for minutes.
         place = urlsplit(f"//{settings.address}")
         socket.create_connection((place.hostname, place.port), _SECONDS_TO_CONNECT).close()
+    else:
+        # By default Ray lets its workers run only when nobody else wants the processor.
+        os.environ[_NICENESS_VARIABLE] = "0"
     import ray
 
     # Workers look for modules in the folder of the driver first: another copy of the app in the same place on their

@@ -46,6 +46,7 @@ _SECONDS_TO_ANSWER_A_STOP = 10.0
 # Clocks of computers that are this close are not corrected.
 _LEAST_CLOCK_SECONDS = 1.0
 _LONGEST_REASON = 200
+_SECONDS_OF_A_CLAIM = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -88,6 +89,17 @@ class RemoteJob:
         self._is_dropped = False
         self._written = threading.Event()
         self._has_begun = False
+        self._worker: Any = None
+
+    @property
+    def request(self) -> StartJob:
+        """What is to be done."""
+        return self._request
+
+    @property
+    def worker(self) -> Any:
+        """The actor that does it; None before there is one."""
+        return self._worker
 
     @property
     def id(self) -> str:
@@ -136,7 +148,7 @@ class RemoteJob:
             self._send(ended)
 
     def _follow(self, actor: PooledActor) -> OfJob:
-        worker = actor.handle
+        worker = self._worker = actor.handle
         self._answer(worker.__ray_ready__.remote())
         with self._sending(actor):
             parcel = send_parcel(
@@ -229,6 +241,59 @@ class RemoteJob:
         if isinstance(error, _SilentError) or not self._is_node_alive(self._request.node):
             return JobLost(self.id, "node")
         return JobLost(self.id, "worker")
+
+
+class FoldJob(RemoteJob):
+    """Trains a fold of a run, if the node of the run gives it away, and brings the accuracy there.
+
+    Args:
+        request: Its arguments name run and fold.
+        run: The job of the run.
+        pool: Gives actors.
+        send: Sends a message to the server.
+        is_node_alive: Whether the cluster still counts on a node.
+    """
+
+    def __init__(
+        self,
+        request: StartJob,
+        run: RemoteJob,
+        pool: ActorPool,
+        send: Callable[[OfJob], None],
+        is_node_alive: Callable[[str], bool],
+    ) -> None:
+        super().__init__(request, pool, self._pass_on, is_node_alive)
+        self._run = run
+        self._send_to_server = send
+        self._accuracy: float | None = None
+
+    def carry_out(self) -> None:
+        """Claim the fold, train it, and give it back where that fails."""
+        import ray
+        from ray.exceptions import RayError
+
+        number = self._request.arguments["number"]
+        of_run = self._run.worker
+        try:
+            claimed = ray.get(of_run.claim_fold.remote(number), timeout=_SECONDS_OF_A_CLAIM)
+        except RayError:
+            claimed = None
+            # The claim may still arrive, and nobody would train the fold.
+            of_run.end_fold.remote(number, None)
+        if claimed is None:
+            self._send_to_server(JobEnded(self.id, result={}))
+            return
+        arguments = {**self._request.arguments, **claimed}
+        self._request = msgspec.structs.replace(self._request, arguments=arguments)
+        try:
+            super().carry_out()
+        finally:
+            of_run.end_fold.remote(number, self._accuracy)
+
+    def _pass_on(self, message: OfJob) -> None:
+        if isinstance(message, JobEnded) and message.result:
+            self._accuracy = message.result["accuracy"]
+        self._send_to_server(message)
 
 
 def check_files(batch: Batch) -> None:

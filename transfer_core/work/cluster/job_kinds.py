@@ -9,16 +9,23 @@ from typing import Any
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.backbones.runtime import load_keras
+from transfer_core.data.damage import without_photos
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError
 from transfer_core.evaluation.audition import audition
 from transfer_core.language import _
+from transfer_core.runs.cross_validation import FOLDS_DIR, accuracy_of_fold
+from transfer_core.runs.training_run import TrainingRun
+from transfer_core.training.checkpoint import training_key
 from transfer_core.types import ShouldStop
-from transfer_core.work.cluster.parcel import Parcel, parcel_of_dataset
+from transfer_core.work.cluster.parcel import Parcel, parcel_of_dataset, parcel_of_run
 from transfer_core.workspace import Workspace
 
 # One candidate of an audition; its arguments are id and version of the dataset, and the name of the backbone.
 AUDITION = "audition"
+# One fold of a run that is in its cross-validation on another node; its arguments are `run_id` and `number`, and what
+# the driver has claimed from that node.
+FOLD = "fold"
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -65,4 +72,29 @@ def _candidate(workspace: Workspace, arguments: Mapping[str, Any]) -> tuple[Imag
     return dataset, get_backbone(arguments["backbone"], workspace)
 
 
-JOB_KINDS: dict[str, WorkKind] = {AUDITION: WorkKind(_parcel_of_candidate, _try_candidate)}
+def _parcel_of_fold(workspace: Workspace, arguments: Mapping[str, Any]) -> Parcel:
+    return parcel_of_run(workspace, TrainingRun.load(workspace, arguments["run_id"]))
+
+
+def _train_fold(
+    workspace: Workspace, arguments: Mapping[str, Any], _report: Report, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Train a fold of a run, and return its accuracy; nothing where the photos are other ones by now."""
+    load_keras()
+    run = TrainingRun.load(workspace, arguments["run_id"])
+    dataset = without_photos(ImageDataset.load(workspace, run.dataset_id), arguments["left_out"])
+    config = run.config.with_changes(train_on_all=False)
+    number = arguments["number"]
+    folds = dict(enumerate(dataset.folds(), 1))
+    if number not in folds or training_key(folds[number], config) != arguments["key"]:
+        return {}
+    backbone = get_backbone(config.backbone, workspace)
+    folder = run.folder / FOLDS_DIR / str(number)
+    accuracy = accuracy_of_fold(folds[number], config, backbone, folder, workspace.cache_dir, should_stop)
+    return {} if accuracy is None else {"accuracy": accuracy}
+
+
+JOB_KINDS: dict[str, WorkKind] = {
+    AUDITION: WorkKind(_parcel_of_candidate, _try_candidate),
+    FOLD: WorkKind(_parcel_of_fold, _train_fold),
+}

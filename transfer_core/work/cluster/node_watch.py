@@ -38,6 +38,8 @@ class NodeWatch:
     ) -> None:
         self._on_nodes = on_nodes
         self._on_problem = on_problem
+        # Of the code that was sent; an update of the app on disk comes with its next start.
+        self._own = node_facts()
         self._probed: dict[str, Future[Node]] = {}
         self._alive: frozenset[str] = frozenset()
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="nodes")
@@ -59,7 +61,7 @@ class NodeWatch:
                 del self._probed[node_id]
             for node_id, facts in alive.items():
                 if node_id not in self._probed and facts["Resources"].get("CPU", 0) > 0:
-                    self._probed[node_id] = self._threads.submit(_probed_node, facts)
+                    self._probed[node_id] = self._threads.submit(_probed_node, facts, self._own)
             # At the start all nodes are sent at once, so that none is taken for the largest too early.
             if sent is not None or all(probe.done() for probe in self._probed.values()):
                 nodes = tuple(probe.result() for probe in self._probed.values() if probe.done())
@@ -85,7 +87,7 @@ def _table() -> list[dict[str, Any]]:
     return rows
 
 
-def _probed_node(table_row: dict[str, Any]) -> Node:
+def _probed_node(table_row: dict[str, Any], own: NodeFacts) -> Node:
     """Return the facts of a node, which come from a small task on it."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -114,7 +116,7 @@ def _probed_node(table_row: dict[str, Any]) -> Node:
         )
         return msgspec.structs.replace(node, problem=problem)
     return msgspec.structs.replace(
-        node, name=facts.name, processor=facts.processor, problem=node_problem(node_facts(), facts)
+        node, name=facts.name, processor=facts.processor, problem=node_problem(own, facts)
     )
 
 

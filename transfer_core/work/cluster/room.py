@@ -104,6 +104,11 @@ class Room:
                 self._waits.pop(key, None)
         return None
 
+    def take(self, key: Hashable, need: Need, photos: Hashable, kind: NodeKind) -> tuple[Node, Need] | None:
+        """Reserve room on a node of a kind; None where there is none now. Returns at once."""
+        self._placement.reserve(key, need, photos, kind=kind)
+        return self._placement.reserved(key)
+
     def holds(self, key: Hashable) -> bool:
         """Whether a job has room on a node that is alive."""
         return self._placement.reserved(key) is not None

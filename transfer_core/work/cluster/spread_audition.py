@@ -17,7 +17,7 @@ from transfer_core.evaluation.audition import AuditionScore
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import estimate_memory
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.job_kinds import AUDITION
 from transfer_core.work.cluster.nodes import NodeKind
 from transfer_core.work.queue import WorkQueue

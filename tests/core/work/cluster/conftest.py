@@ -20,7 +20,7 @@ import pytest
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import Array
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.executor import ProcessExecutor
 from transfer_core.workspace import Workspace
 

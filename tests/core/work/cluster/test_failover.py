@@ -19,7 +19,7 @@ from tests.core.work.cluster.conftest import (
 )
 from transfer_core.events import EpochEnded, PlaceLost, RunPlaced, RunResumed, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.trainings import Trainings
 
 

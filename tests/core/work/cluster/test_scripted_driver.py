@@ -17,7 +17,7 @@ from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import PlaceLost, RunEnded, RunPlaced, RunStarted, TrainingEvent
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.nodes import Need
 
 # `script(request, attempt)` yields what the driver sends after each request of a job.

@@ -9,7 +9,7 @@ import pytest
 from tests.core.work.cluster.conftest import wait_until
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.evaluation.audition import audition
-from transfer_core.work.cluster.executor import ClusterExecutor
+from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.spread_audition import spread_audition_task
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Task

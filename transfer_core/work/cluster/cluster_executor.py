@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError, TransferStudioError
-from transfer_core.events import EpochEnded, PlaceLost, RunEnded, RunPlaced, event_from_dict
+from transfer_core.events import EpochEnded, PhaseStarted, PlaceLost, RunEnded, RunPlaced, event_from_dict
 from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
@@ -25,6 +26,7 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import estimate_memory
 from transfer_core.types import ShouldStop
 from transfer_core.work.cluster.connection import DRIVER_COMMAND, Connection
+from transfer_core.work.cluster.job_kinds import FOLD
 from transfer_core.work.cluster.messages import (
     RUN,
     ClusterProblem,
@@ -43,6 +45,7 @@ from transfer_core.work.cluster.messages import (
 from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 from transfer_core.work.cluster.room import Room
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
+from transfer_core.work.cluster.spread_folds import SpreadFolds, Watch
 from transfer_core.work.cluster.stop_watch import StopWatch
 from transfer_core.work.execute import Emit, ended_by
 from transfer_core.workspace import Workspace
@@ -220,8 +223,11 @@ class ClusterExecutor:
         return Need(float(self._settings.num_cpus_of_a_run), _rounded(memory))
 
     def _carry_out_run(self, job: _Job, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:
-        def take(line: str) -> None:
-            emit(event_from_dict(json.loads(line)))
+        def take(folds: SpreadFolds, line: str) -> None:
+            event = event_from_dict(json.loads(line))
+            emit(event)
+            if isinstance(event, PhaseStarted) and event.phase == "cross_validation":
+                folds.begin(event.num_steps)
 
         num_moves, lost_nodes = 0, set[str]()
         while num_moves <= _MOST_MOVES:
@@ -229,7 +235,12 @@ class ClusterExecutor:
             if place is None:
                 return _stopped_early(run)
             emit(_placed(*place))
-            match self._follow(job, *place, take, watch):
+            folds = self._spread_folds(job, *place, watch)
+            try:
+                ended = self._follow(job, *place, partial(take, folds), watch)
+            finally:
+                folds.end()
+            match ended:
                 case JobEnded(line=line):
                     return _end_of(line) if line else _stopped_early(run)
                 case JobFailed(sentence=sentence):
@@ -260,14 +271,32 @@ class ClusterExecutor:
                     lost_nodes |= {place[0].id} if reason == "node" else set()
         raise TrainingError(_lost_too_often(num_moves))
 
+    def _spread_folds(self, job: _Job, node: Node, need: Need, watch: StopWatch) -> SpreadFolds:
+        """Return what finds room for the folds of a run: on nodes of the kind of its own, where they give the same."""
+
+        def train(number: int, fold_watch: Watch) -> bool | None:
+            workspace, run_id = job.key
+            key = workspace, f"{run_id} {FOLD} {number} {next(self._numbers)}"
+            fold = _Job(key, FOLD, {"run_id": run_id, "number": number}, need, job.photos, node.kind)
+            # A processor of graphics that is busy now would make the fold a different one on the other node.
+            is_alike = need.num_gpus > 0 or not node.num_gpus
+            place = self._room.take(key, need, job.photos, node.kind) if is_alike else None
+            if place is None:
+                return None
+            try:
+                ended = self._follow(fold, *place, lambda _line: None, fold_watch)
+                return isinstance(ended, JobEnded) and bool(ended.result)
+            finally:
+                self._room.release(key)
+
+        return SpreadFolds(train, watch)
+
     def _place_of(self, job: _Job, avoid: set[str], watch: StopWatch) -> tuple[Node, Need] | None:
         return self._room.wait(
             job.key, job.need, job.photos, avoid, lambda: watch.state() != "stop", job.node_kind
         )
 
-    def _follow(
-        self, job: _Job, node: Node, need: Need, take: Callable[[str], None], watch: StopWatch
-    ) -> OfJob:
+    def _follow(self, job: _Job, node: Node, need: Need, take: Callable[[str], None], watch: Watch) -> OfJob:
         """Let the driver carry out a job on a node, and return the last message."""
         attempt = f"{job.key[1]} {next(self._numbers)}"
         inbox: queue.SimpleQueue[OfJob] = queue.SimpleQueue()
