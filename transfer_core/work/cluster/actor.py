@@ -166,18 +166,19 @@ class _Job:
                 try:
                     (self._train if self._kind == RUN else self._work)(workspace)
                 except Exception as error:
+                    _logger.exception("A job failed: %s", self._kind)
                     self._fail(error)
                 self._over.set()
                 # The folder is there until the last file of it has been fetched: a file that is not there any more
                 # would be deleted on the head.
                 self._fetched.wait()
         except Exception as error:
+            _logger.exception("A job failed: %s", self._kind)
             self._fail(error)
         finally:
             self._over.set()
 
     def _fail(self, error: Exception) -> None:
-        _logger.exception("A job failed: %s", self._kind)
         has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
         ended = ended_by(error, has_checkpoint=has_checkpoint)
         with self._lock:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from transfer_core.work.cluster.actor import Batch, digest_of
 from transfer_core.work.cluster.actor_pool import ActorPool
-from transfer_core.work.cluster.job import RemoteJob
+from transfer_core.work.cluster.job import RemoteJob, _DroppedError
 from transfer_core.work.cluster.messages import RUN, DropJob, OfJob, StartJob
 from transfer_core.work.cluster.nodes import Need
 
@@ -17,15 +19,14 @@ def test_events_that_come_after_the_server_has_dropped_the_job_are_awaited_by_no
     job = RemoteJob(request, ActorPool(is_beside_app=False), sent.append, lambda _node: True)
     job.take(DropJob("run 1"))
     batch = Batch(("{}",), {}, digest_of({}), False, "", None, "")
-    raised: list[str] = []
+    raised: list[bool] = []
 
     def forward() -> None:
-        try:
+        with pytest.raises(_DroppedError):
             job._forward(batch, 0.0)
-        except Exception as error:
-            raised.append(type(error).__name__)
+        raised.append(True)
 
     forwarding = threading.Thread(target=forward, daemon=True)
     forwarding.start()
     forwarding.join(5)
-    assert (raised, sent) == (["_DroppedError"], [])
+    assert (raised, sent) == ([True], [])
