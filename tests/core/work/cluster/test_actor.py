@@ -105,9 +105,7 @@ def test_stopped_work_has_no_result_and_failed_work_a_sentence(
     assert batches_of(worker)[-1].failure == "The disk of lab-1 is full."
 
 
-def test_failed_run_takes_nothing_from_the_head(
-    worker, monkeypatch, workspace, dataset, tiny_config
-) -> None:
+def test_failed_run_takes_nothing_from_the_head(worker, monkeypatch, workspace, dataset, tiny_config) -> None:
     def fill_the_disk(_workspace, run: TrainingRun, *_others: object) -> None:
         (run.folder / "calibration.json").write_text("{}")
         raise WorkspaceError("The disk of lab-1 is full.")
