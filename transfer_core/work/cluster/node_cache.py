@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import platform
 import re
@@ -24,7 +25,7 @@ from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.training.machine import free_disk
-from transfer_core.training.resources import has_room, size_text
+from transfer_core.training.resources import DISK_RESERVE_BYTES, has_room, size_text
 from transfer_core.work.cluster.parcel import WEIGHTS_DIR, FileRef, Parcel
 from transfer_core.workspace import Workspace
 
@@ -284,10 +285,13 @@ class NodeCache:
     def _too_small(self, num_bytes: int) -> InsufficientResourcesError:
         return InsufficientResourcesError(
             _(
-                "This training needs {needed} on the disk of {node}, and {free} are free there. Free some space there, "
-                "then continue."
+                "This training needs {needed} on the disk of {node}. Another {reserve} must stay free there. Only "
+                "{free} are free. Free some space there, then continue."
             ).format(
-                needed=size_text(num_bytes), node=platform.node(), free=size_text(free_disk(self._node.root))
+                needed=size_text(num_bytes),
+                node=platform.node(),
+                reserve=size_text(DISK_RESERVE_BYTES),
+                free=size_text(free_disk(self._node.root), math.floor),
             )
         )
 

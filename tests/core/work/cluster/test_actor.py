@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import threading
 from pathlib import Path
 
@@ -108,9 +109,11 @@ def test_stopped_work_has_no_result_and_failed_work_a_sentence(
 def test_failed_run_takes_nothing_from_the_head(worker, monkeypatch, workspace, dataset, tiny_config) -> None:
     def fill_the_disk(_workspace, run: TrainingRun, *_others: object) -> None:
         (run.folder / "calibration.json").write_text("{}")
-        raise WorkspaceError("The disk of lab-1 is full.")
+        raise WorkspaceError("Free some space.")
 
     monkeypatch.setattr(actor, "execute_run_safely", fill_the_disk)
+    monkeypatch.setattr(actor, "has_room", lambda _folder, _num_bytes: False)
+    monkeypatch.setattr(actor, "free_disk", lambda _folder: 90_000)
     run = TrainingRun.create(workspace, dataset, tiny_config)
     parcel = parcel_of_run(workspace, run)
     encoded = msgspec.json.encode(parcel)
@@ -120,7 +123,10 @@ def test_failed_run_takes_nothing_from_the_head(worker, monkeypatch, workspace, 
     batches = batches_of(worker)
     assert [batch.files for batch in batches if batch.files] == [{"calibration.json": b"{}"}]
     ended = json.loads(batches[-1].end)
-    assert (ended["outcome"], ended["message"]) == ("interrupted", "The disk of lab-1 is full.")
+    assert (ended["outcome"], ended["message"]) == (
+        "interrupted",
+        f"Free some space. On the disk of {platform.node()}, 90 KB are free.",
+    )
 
 
 def test_damaged_files_are_found() -> None:
