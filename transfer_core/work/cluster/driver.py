@@ -31,7 +31,7 @@ from transfer_core.work.cluster.messages import (
     encode,
 )
 from transfer_core.work.cluster.node_watch import NodeWatch
-from transfer_core.work.cluster.settings import ClusterSettings, cluster_settings
+from transfer_core.work.cluster.settings import ClusterSettings, cluster_settings, host_of
 from transfer_core.work.worker import num_threads_beside_an_app
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -134,7 +134,8 @@ def connect(settings: ClusterSettings) -> None:
     options: dict[str, Any] = {"address": settings.address}
     if settings.is_local:
         options |= {"num_cpus": num_threads_beside_an_app(), "include_dashboard": settings.has_dashboard}
-    if settings.is_on_loopback:
+    # Ray finds the node of this computer by itself at any other address, also 127.0.0.2.
+    if settings.is_local or host_of(settings.address) in ("localhost", _LOOPBACK):
         options["_node_ip_address"] = _LOOPBACK
     ray.init(
         **options,

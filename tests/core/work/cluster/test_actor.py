@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import threading
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError, WorkspaceError
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.cluster import actor
 from transfer_core.work.cluster.job import check_files
 from transfer_core.work.cluster.job_kinds import JOB_KINDS, WorkKind
+from transfer_core.work.cluster.messages import RUN
 from transfer_core.work.cluster.node_cache import FOLDER_VARIABLE
-from transfer_core.work.cluster.parcel import Parcel, chunks, parcel_of_dataset
+from transfer_core.work.cluster.parcel import Parcel, chunks, parcel_of_dataset, parcel_of_run
 
 
 @pytest.mark.parametrize("num_gpus", [0, 1])
@@ -101,6 +104,29 @@ def test_stopped_work_has_no_result_and_failed_work_a_sentence(
     assert batches_of(worker, "stop")[-1].result is None
     begin(worker, session_workspace, color_dataset, "fail")
     assert batches_of(worker)[-1].failure == "The disk of lab-1 is full."
+
+
+def test_failed_run_takes_nothing_from_the_head(worker, monkeypatch, workspace, dataset, tiny_config) -> None:
+    def fill_the_disk(_workspace, run: TrainingRun, *_others: object) -> None:
+        (run.folder / "calibration.json").write_text("{}")
+        raise WorkspaceError("Free some space.")
+
+    monkeypatch.setattr(actor, "execute_run_safely", fill_the_disk)
+    monkeypatch.setattr(actor, "has_room", lambda _folder, _num_bytes: False)
+    monkeypatch.setattr(actor, "free_disk", lambda _folder: 90_000)
+    run = TrainingRun.create(workspace, dataset, tiny_config)
+    parcel = parcel_of_run(workspace, run)
+    encoded = msgspec.json.encode(parcel)
+    for chunk in chunks(workspace, parcel, worker.missing(encoded)):
+        worker.add(chunk)
+    worker.begin(encoded, RUN, json.dumps({"run_id": run.id}))
+    batches = batches_of(worker)
+    assert [batch.files for batch in batches if batch.files] == [{"calibration.json": b"{}"}]
+    ended = json.loads(batches[-1].end)
+    assert (ended["outcome"], ended["message"]) == (
+        "interrupted",
+        f"Free some space. On the disk of {platform.node()}, 90 KB are free.",
+    )
 
 
 def test_damaged_files_are_found() -> None:
