@@ -121,6 +121,7 @@ class StagedCluster:
     def __init__(self) -> None:
         self.size = 9
         self.problem = ""
+        self.is_on_this_computer = False
         self.nodes: list[Node] = [
             Node("b", "lab-4", "10.0.0.4", 8.0, num_gpus=1.0),
             Node("a", "lab-3", "10.0.0.3", 4.0),

@@ -274,6 +274,13 @@ def test_nobody_reads_that_photos_stay_on_this_computer(
     assert not any(words in shown for words in ("stay on this computer", "Everything stays", "never leave"))
 
 
+def test_a_cluster_of_this_computer_alone_keeps_photos_here(
+    open_page: OpenPage, cluster: StagedCluster
+) -> None:
+    cluster.is_on_this_computer = True
+    assert "Everything stays on this computer." in texts(open_page(""))
+
+
 def test_a_comparison_of_depths_says_how_many_run_at_once(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, cluster: StagedCluster
 ) -> None:

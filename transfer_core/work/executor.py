@@ -51,6 +51,10 @@ class RemoteExecutor(Protocol):
     def problem(self) -> str:
         """Why no training can begin now, as a sentence for a person; empty where the cluster answers."""
 
+    @property
+    def is_on_this_computer(self) -> bool:
+        """Whether the cluster is this computer alone."""
+
     def connect(self) -> None:
         """Begin to connect to the cluster, unless that was done before. Returns at once."""
 

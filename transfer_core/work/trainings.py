@@ -393,6 +393,11 @@ class Trainings:
         return isinstance(self._execute, RemoteExecutor)
 
     @property
+    def sends_photos(self) -> bool:
+        """Whether photos leave this computer for a training."""
+        return isinstance(self._execute, RemoteExecutor) and not self._execute.is_on_this_computer
+
+    @property
     def running_runs(self) -> list[TrainingRun]:
         """The runs of this workspace that are being trained in this process or for it, the earliest first."""
         return self._runs("running")

@@ -16,7 +16,7 @@ from transfer_core.work.service import Computer
 
 def where_photos_go() -> str:
     """Return whether photos that are added leave the computer of the app."""
-    if trainings().is_remote:
+    if trainings().sends_photos:
         return _("Trainings copy them to the computers of the cluster.")
     return _("They stay on this computer.")
 

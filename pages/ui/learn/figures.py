@@ -252,7 +252,7 @@ def show_way(run: TrainingRun | None) -> None:
         ("photo_library", _("your photos")),
         ("location_off", _("location removed")),
         ("computer", _("this computer")),
-        *([("dns", _("computers of the cluster"))] if trainings().is_remote else []),
+        *([("dns", _("computers of the cluster"))] if trainings().sends_photos else []),
         ("psychology", _("your model")),
     )
     cells = (

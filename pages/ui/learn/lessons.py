@@ -218,7 +218,7 @@ def lessons(session: Session) -> list[Lesson]:
             _("Where do my photos go?"),
             (
                 _("Trainings copy them to the computers of the cluster, and they go nowhere else.")
-                if trainings().is_remote
+                if trainings().sends_photos
                 else _("Nowhere: they stay on this computer.")
             )
             + " "

@@ -18,7 +18,7 @@ from transfer_core.language import _
 
 def promise() -> str:
     """Return where a person's photos and models are."""
-    if trainings().is_remote:
+    if trainings().sends_photos:
         return (
             _("Your photos go only to your teacher's computers.")
             if visitor().role == "pupil"

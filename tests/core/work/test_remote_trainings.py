@@ -48,6 +48,7 @@ class Cluster:
         self.order: list[str] = []
         self.refuses: set[str] = set()
         self.problem = ""
+        self.is_on_this_computer = False
         self.is_connected = self.is_closed = False
         self._emits: dict[str, Callable[[TrainingEvent], None]] = {}
         self._begun = threading.Semaphore(0)

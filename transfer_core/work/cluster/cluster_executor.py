@@ -103,6 +103,11 @@ class ClusterExecutor:
         return self._problem
 
     @property
+    def is_on_this_computer(self) -> bool:
+        """Whether the cluster is this computer alone."""
+        return self._settings.is_local
+
+    @property
     def process_id(self) -> int | None:
         """Of the driver process, if there is one now."""
         return self._connection.process_id
