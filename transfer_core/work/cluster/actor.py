@@ -163,22 +163,29 @@ class _Job:
     def carry_out(self) -> None:
         try:
             with self._cache.workspace(self._parcel) as workspace:
-                if self._kind == RUN:
-                    self._train(workspace)
-                else:
-                    self._work(workspace)
+                try:
+                    if self._kind == RUN:
+                        self._train(workspace)
+                    else:
+                        self._work(workspace)
+                except Exception as error:
+                    _logger.exception("A job failed: %s", self._kind)
+                    self._fail(error)
                 self._over.set()
-                # The folder is there until the last file of it has been fetched.
+                # The app would take files of a deleted folder for files that the training has deleted.
                 self._fetched.wait()
         except Exception as error:
-            _logger.exception("A job failed: %s", self._kind)
-            has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
-            ended = ended_by(error, has_checkpoint=has_checkpoint)
-            with self._lock:
-                self._end = self._end or _line(ended)
-                self._failure = "" if self._kind == RUN else ended.message
+            _logger.exception("A job could not begin: %s", self._kind)
+            self._fail(error)
         finally:
             self._over.set()
+
+    def _fail(self, error: Exception) -> None:
+        has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
+        ended = ended_by(error, has_checkpoint=has_checkpoint)
+        with self._lock:
+            self._end = self._end or _line(ended)
+            self._failure = "" if self._kind == RUN else ended.message
 
     def _train(self, workspace: Workspace) -> None:
         run = TrainingRun.load(workspace, self._arguments["run_id"])

@@ -11,12 +11,14 @@ import pytest
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError, WorkspaceError
+from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.cluster import actor
 from transfer_core.work.cluster.job import check_files
 from transfer_core.work.cluster.job_kinds import JOB_KINDS, WorkKind
+from transfer_core.work.cluster.messages import RUN
 from transfer_core.work.cluster.node_cache import FOLDER_VARIABLE
-from transfer_core.work.cluster.parcel import Parcel, chunks, parcel_of_dataset
+from transfer_core.work.cluster.parcel import Parcel, chunks, parcel_of_dataset, parcel_of_run
 
 
 @pytest.mark.parametrize("num_gpus", [0, 1])
@@ -44,13 +46,17 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> actor.NodeWorker:
     return actor.NodeWorker(1, 0, is_beside_app=False)
 
 
-def begin(worker: actor.NodeWorker, workspace, dataset, kind: str) -> None:
-    """Send a node what it lacks, and begin."""
-    parcel = parcel_of_dataset(workspace, dataset, ())
+def send(worker: actor.NodeWorker, workspace, parcel: Parcel) -> bytes:
+    """Send a node the files that it lacks, and return the encoded parcel."""
     encoded = msgspec.json.encode(parcel)
     for chunk in chunks(workspace, parcel, worker.missing(encoded)):
         worker.add(chunk)
-    worker.begin(encoded, kind, json.dumps({"dataset_id": dataset.id}))
+    return encoded
+
+
+def begin(worker: actor.NodeWorker, workspace, dataset, kind: str) -> None:
+    parcel = parcel_of_dataset(workspace, dataset, ())
+    worker.begin(send(worker, workspace, parcel), kind, json.dumps({"dataset_id": dataset.id}))
 
 
 def batches_of(worker: actor.NodeWorker, state: str = "go") -> list[actor.Batch]:
@@ -101,6 +107,22 @@ def test_stopped_work_has_no_result_and_failed_work_a_sentence(
     assert batches_of(worker, "stop")[-1].result is None
     begin(worker, session_workspace, color_dataset, "fail")
     assert batches_of(worker)[-1].failure == "The disk of lab-1 is full."
+
+
+def test_a_training_that_cannot_write_its_log_loses_no_file(
+    worker, monkeypatch: pytest.MonkeyPatch, workspace, dataset, tiny_config
+) -> None:
+    run = TrainingRun.create(workspace, dataset, tiny_config)
+
+    def fill_the_disk(*_arguments: object) -> None:
+        raise WorkspaceError("The disk of lab-1 is full.")
+
+    monkeypatch.setattr(actor, "execute_run_safely", fill_the_disk)
+    parcel = parcel_of_run(workspace, run)
+    worker.begin(send(worker, workspace, parcel), RUN, json.dumps({"run_id": run.id}))
+    batches = batches_of(worker)
+    assert [batch.files for batch in batches if batch.files] == []
+    assert "The disk of lab-1 is full." in batches[-1].end
 
 
 def test_damaged_files_are_found() -> None:
