@@ -13,7 +13,7 @@ from tests.pages.test_train import bars
 from transfer_core.classroom.people import Person
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.events import PlaceLost, RunEnded, RunResumed, TrainingEvent
+from transfer_core.events import ImagesSeen, PhaseStarted, PlaceLost, RunEnded, RunResumed, TrainingEvent
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.sweep_plan import SweepPlan
@@ -52,10 +52,10 @@ def test_train_page_says_where_a_training_runs(open_page: OpenPage, run_id: str)
             [PlaceLost(0.0, "worker"), TWIN, GO_ON],
             "Moved to lab-4 because it ended unexpectedly on lab-3.",
         ),
-        ([PlaceLost(0.0, "worker"), LAB_3, GO_ON], "Goes on with lab-3 after it ended there unexpectedly."),
+        ([PlaceLost(0.0, "worker"), LAB_3, GO_ON], "Runs on lab-3 again after it ended there unexpectedly."),
         (
             [PlaceLost(0.0, "cluster"), TWIN, GO_ON],
-            "Goes on with lab-4: the cluster did not answer for a while.",
+            "Runs on lab-4 again after the cluster did not answer for a while.",
         ),
         # The app was started again since.
         ([PlaceLost(0.0, "node"), LAB_4, GO_ON, TWIN, GO_ON], f"Runs on lab-4. {DIFFER}"),
@@ -68,6 +68,15 @@ def test_train_page_says_why_a_training_moved(
     page = open_page("4_Train", run=run_id)
     (line,) = [caption.value for caption in page.main.caption if "lab-" in caption.value]
     assert line.split(": ", 1)[1].strip() == sentence
+
+
+def test_training_that_moved_starts_and_reads_its_photos_on_the_other_computer(
+    open_page: OpenPage, run_id: str, cluster: StagedCluster
+) -> None:
+    cluster.emit(run_id, PlaceLost(0.0, "node"), LAB_4)
+    assert bars(open_page("4_Train", run=run_id)) == ["Starting; the first time takes a little longer"]
+    cluster.emit(run_id, GO_ON, PhaseStarted(0.0, "features", num_steps=24), ImagesSeen(0.0, 8))
+    assert bars(open_page("4_Train", run=run_id)) == ["Reading your photos"]
 
 
 @pytest.mark.parametrize(
@@ -118,9 +127,10 @@ def test_who_can_change_it_reads_why_the_cluster_does_not_answer(
     assert bars(page) == [f"{WAITS} Yours starts by itself."]
     assert cluster.problem not in texts(page)
     cookies.be_teacher(server)
-    page = open_page("4_Train", run=submit(dataset, backbone="tiny_random"))
-    # Below the bar and among the computers.
-    assert texts(page).count(cluster.problem) == 2
+    run_id = submit(dataset, backbone="tiny_random")
+    for name in ("4_Train", ""):
+        # Below the bar and among the computers.
+        assert texts(open_page(name, run=run_id)).count(cluster.problem) == 2
 
 
 def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
@@ -133,8 +143,8 @@ def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
     page = open_page("1_Model")
     shown = [caption.value for caption in page.sidebar.caption]
     assert [state for state in shown if state.startswith(("Training now", "Waiting"))] == [
-        "Training now · lab-3",
-        "Training now · lab-4",
+        "Training now\u00a0·\u00a0lab-3",
+        "Training now\u00a0·\u00a0lab-4",
         "Waiting for its turn",
     ]
     assert "2 more trainings now" in shown
@@ -145,7 +155,7 @@ def test_sidebar_shows_the_trainings_of_the_person_each_with_its_computer(
     page = open_page("4_Train", run=ids[1])
     shown = [caption.value for caption in page.sidebar.caption]
     assert "1 more training now" in shown
-    assert "Training now · lab-4" not in shown
+    assert "Training now\u00a0·\u00a0lab-4" not in shown
 
 
 def test_a_training_on_this_computer_names_none(
@@ -224,14 +234,14 @@ def test_teacher_sees_all_computers_and_pupils_only_that_of_their_training(
     )
     cluster.wait_half_way()
     page = open_page("1_Model")
-    assert "Training now · lab-3" in [caption.value for caption in page.sidebar.caption]
+    assert "Training now\u00a0·\u00a0lab-3" in [caption.value for caption in page.sidebar.caption]
     assert not [found for found in page.expander if found.label == "Computers"]
     cookies.be_teacher(server)
     page = open_page("11_Class")
-    assert cards(page)["Mia"]["stage"] == "Training the new layer · lab-3"
+    assert cards(page)["Mia"]["stage"] == "Training the new layer\u00a0·\u00a0lab-3"
     open_part(page, "Queue")
     assert [found.label for found in page.expander] == ["Computers"] * 2
-    assert any("Training the new layer · lab-3" in text for text in bars(page))
+    assert any("Training the new layer\u00a0·\u00a0lab-3" in text for text in bars(page))
     (run_id,) = server.person(pupils[0].id).run_ids()
     cluster.emit(run_id, PlaceLost(0.0, "node"))
     page.run()
@@ -242,7 +252,7 @@ def test_teacher_sees_all_computers_and_pupils_only_that_of_their_training(
 
 def test_quick_start_names_the_computer(open_page: OpenPage, run_id: str, cluster: StagedCluster) -> None:
     page = open_page("", run=run_id)
-    assert any(text.startswith("Training the new layer · lab-3 · about ") for text in bars(page))
+    assert any(text.startswith("Training the new layer\u00a0·\u00a0lab-3 · about ") for text in bars(page))
     cluster.emit(run_id, PlaceLost(0.0, "cluster"))
     assert WAITS in bars(open_page("", run=run_id))
 
@@ -283,9 +293,11 @@ def test_both_runs_of_a_race_are_shown_at_once(
     cluster.wait_half_way()
     submit(dataset, backbone="tiny_random")
     shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
-    assert shown == ["from scratch: Training the new layer · lab-3"]
+    assert shown == ["from scratch: Training the new layer\u00a0·\u00a0lab-3"]
     cluster.size = 2
     pages.ui.app.process.work_queue().begin_waiting()
     cluster.wait_half_way()
     shown = [text for text in bars(open_page("9_Learn")) if text.startswith(("from", "pretrained"))]
-    assert shown == [f"{name}: Training the new layer · lab-3" for name in ("from scratch", "pretrained")]
+    assert shown == [
+        f"{name}: Training the new layer\u00a0·\u00a0lab-3" for name in ("from scratch", "pretrained")
+    ]

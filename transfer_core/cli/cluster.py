@@ -94,7 +94,7 @@ def start(own_address: str | None, port: int, cores: int | None) -> None:
     report(False, {}, lines)
 
 
-@cluster.command()
+@cluster.command(short_help="Let this computer work for a cluster.")
 @click.argument("address", metavar="ADDRESS")
 @click.option(
     "--token-file",
@@ -138,7 +138,7 @@ def stop() -> None:
     report(False, {}, [_("This computer is in no cluster any more.")])
 
 
-@cluster.command("list")
+@cluster.command("list", short_help="Show the computers of a cluster.")
 @click.argument("address", metavar="[ADDRESS]", required=False)
 @json_option
 def list_nodes(address: str | None, as_json: bool) -> None:
@@ -146,6 +146,10 @@ def list_nodes(address: str | None, as_json: bool) -> None:
     if address:
         os.environ[ADDRESS_VARIABLE] = address
         os.environ.setdefault(AUTH_MODE_VARIABLE, "token")
+    elif not os.environ.get(ADDRESS_VARIABLE):
+        raise InvalidConfigError(
+            _("Name the cluster, such as: python3 start.py cluster list 192.168.1.20:6379")
+        )
     nodes = sorted(_nodes_of_cluster(), key=lambda node: (node.name, node.address))
     report(as_json, {"nodes": msgspec.to_builtins(nodes)}, [line for node in nodes for line in _lines(node)])
 

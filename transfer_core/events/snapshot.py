@@ -63,6 +63,7 @@ class RunSnapshot(Struct, frozen=True, dict=True):
         place: The node on which it is or ended; None while it has none.
         losses: How it lost nodes, the first first.
         is_lost: Whether it has lost its node and waits for the next one.
+        is_starting: Whether it has a node on which no phase has begun yet.
         num_earlier_places: Those that it had left when it last started from the beginning.
     """
 
@@ -104,6 +105,7 @@ class RunSnapshot(Struct, frozen=True, dict=True):
     place: RunPlaced | None = None
     losses: tuple[PlaceLost, ...] = ()
     is_lost: bool = False
+    is_starting: bool = False
     num_earlier_places: int = 0
 
     @cached_property
@@ -265,7 +267,9 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
         case RunContinued():
             return replace(snapshot, is_paused=False)
         case RunPlaced():
-            return replace(snapshot, places=(*snapshot.places, event), place=event, is_lost=False)
+            return replace(
+                snapshot, places=(*snapshot.places, event), place=event, is_lost=False, is_starting=True
+            )
         case PhotosLeftOut():
             photos = zip(event.names, event.class_names, strict=False)
             return replace(snapshot, left_out=tuple(dict.fromkeys((*snapshot.left_out, *photos))))
@@ -386,6 +390,7 @@ def _phase_started(snapshot: RunSnapshot, event: PhaseStarted) -> RunSnapshot:
         # Photos may be read before the training starts.
         started_at=event.time if snapshot.started_at is None else snapshot.started_at,
         phase=event.phase,
+        is_starting=False,
         progress=progress.phase_started(event.phase, share_to_do),
         phase_started_at=event.time,
         idle_seconds_before_phase=snapshot.idle_seconds,

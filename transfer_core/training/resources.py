@@ -17,7 +17,7 @@ from transfer_core.training.machine import free_disk, free_memory
 _FLOAT_BYTES = 4
 _MEGABYTE = 10**6
 # Disk space for the system and the results of the run.
-_DISK_RESERVE_BYTES = 200 * _MEGABYTE
+DISK_RESERVE_BYTES = 200 * _MEGABYTE
 # With less, the system begins to swap and everything on the computer slows down.
 _MEMORY_RESERVE_BYTES = 200 * _MEGABYTE
 # TensorFlow's own buffers and graphs, as measured with small trainings.
@@ -48,7 +48,7 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
                 "other unfrozen blocks or another workspace folder also help."
             ).format(
                 needed=size_text(num_bytes),
-                reserve=size_text(_DISK_RESERVE_BYTES),
+                reserve=size_text(DISK_RESERVE_BYTES),
                 free=size_text(free_disk(folder), math.floor),
             )
         )
@@ -56,7 +56,7 @@ def check_disk(folder: Path, num_bytes: int, make_room: Callable[[], object]) ->
 
 def has_room(folder: Path, num_bytes: int) -> bool:
     """Return whether features of this size fit on the disk without taking space from results and the system."""
-    return free_disk(folder) >= num_bytes + _DISK_RESERVE_BYTES
+    return free_disk(folder) >= num_bytes + DISK_RESERVE_BYTES
 
 
 def estimate_memory(plan: FreezePlan, config: TrainingConfig, dataset: ImageDataset) -> int:

@@ -25,7 +25,7 @@ from transfer_core.runs.deletion import delete_expired
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.machine import free_memory
-from transfer_core.work.cluster.nodes import Node
+from transfer_core.work.cluster.nodes import Node, joined_by_computer
 from transfer_core.work.executor import ExecutorName, ProcessExecutor, RemoteExecutor, chosen_executor
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.stored_queue import StoredTraining, read_queue, write_queue
@@ -55,7 +55,7 @@ class Computer:
     """A computer of the cluster.
 
     Args:
-        node: Its facts.
+        node: Its facts; of several nodes on it, those of all together.
         num_trainings: That run there now.
     """
 
@@ -105,14 +105,10 @@ class Service:
             return None
         tasks = [task for task in self.queue.in_order("training") if isinstance(task, TrainingTask)]
         places = [task.live.log.snapshot.place for task in tasks if task.holds_a_place]
-        counts = Counter((place.node, place.address) for place in places if place)
-        nodes = sorted(self._execute.nodes, key=lambda node: (node.name, node.address))
-        return [
-            Computer(node, counts[node.name, node.address])
-            for node in nodes
-            # Ray gives no work to a computer that only coordinates.
-            if node.num_cpus or node.problem
-        ]
+        counts = Counter(place.address for place in places if place)
+        # Ray gives no work to a computer that only coordinates.
+        nodes = [node for node in self._execute.nodes if node.num_cpus or node.problem]
+        return [Computer(node, counts[node.address]) for node in joined_by_computer(nodes)]
 
     @property
     def cluster_problem(self) -> str:

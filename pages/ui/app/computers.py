@@ -28,7 +28,8 @@ def waiting_for_computer_words() -> str:
 
 def with_computer(words: str, snapshot: RunSnapshot) -> str:
     """Return what a training does, and the name of the computer that does it, if that is another one."""
-    return f"{words} · {plain(snapshot.place.node)}" if snapshot.place else words
+    # A line that is too long breaks before its last word, not before the name alone.
+    return f"{words}\u00a0·\u00a0{plain(snapshot.place.node)}" if snapshot.place else words
 
 
 def show_computer(snapshot: RunSnapshot) -> None:
@@ -119,9 +120,9 @@ def _lost_sentence(loss: PlaceLost, place: RunPlaced) -> str:
 
 def _moved_sentence(loss: PlaceLost, before: RunPlaced, now: RunPlaced) -> str:
     if loss.reason == "cluster":
-        sentence = _("Goes on with {computer}: the cluster did not answer for a while.")
+        sentence = _("Runs on {computer} again after the cluster did not answer for a while.")
     elif before.node == now.node:
-        sentence = _("Goes on with {computer} after it ended there unexpectedly.")
+        sentence = _("Runs on {computer} again after it ended there unexpectedly.")
     elif loss.reason == "node":
         sentence = _("Moved to {computer} because {before} does not answer.")
     else:

@@ -55,7 +55,7 @@ def status_words(status: RunStatus) -> StatusWords:
 
 def phase_words(snapshot: RunSnapshot) -> str:
     """Return the name of the stage of a training."""
-    match snapshot.phase:
+    match None if snapshot.is_starting else snapshot.phase:
         case "head_choice":
             return _("Comparing last layers")
         case "head":
@@ -74,7 +74,8 @@ def phase_words(snapshot: RunSnapshot) -> str:
             return _("Final check")
         case "cross_validation":
             return _("Training again for each fold")
-        case "features" if snapshot.epochs:
+        # On another computer the photos are read again.
+        case "features" if snapshot.epochs and not snapshot.losses:
             return _("Getting ready for fine-tuning")
         case "features" if snapshot.step:
             return _("Reading your photos")

@@ -102,7 +102,7 @@ def stage_words(training: Training) -> str:
         return waiting_for_computer_words()
     words = phase_words(snapshot) if training.status == "running" else status_words("paused").state
     # Whoever draws it escapes it.
-    return f"{words} · {snapshot.place.node}" if snapshot.place else words
+    return f"{words}\u00a0·\u00a0{snapshot.place.node}" if snapshot.place else words
 
 
 def _photos(person_id: str, dataset: ImageDataset | None, images: Sequence[ImageRecord]) -> list[CardPhoto]:

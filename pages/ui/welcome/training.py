@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from pages.ui.app.computers import waiting_for_computer_words, with_computer
+from pages.ui.app.computers import show_cluster_problem, waiting_for_computer_words, with_computer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.run_choice import shown_run_id
@@ -119,6 +119,8 @@ def _show_live(session: Session) -> None:
     )
     with st.container(key="quick-state"):
         st.progress(snapshot.share, text=_progress_words(run_id, snapshot))
+        if snapshot.is_lost or queue.status(run_id) == "queued":
+            show_cluster_problem()
         if snapshot.accuracy is not None:
             st.markdown(f"**{percent(snapshot.accuracy)}**")
         elif snapshot.first_guess is not None:

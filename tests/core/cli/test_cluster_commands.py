@@ -18,7 +18,12 @@ from click.testing import CliRunner, Result
 
 from transfer_core.cli import cluster as module
 from transfer_core.cli.cluster import MARK_VARIABLE, cluster
-from transfer_core.work.cluster.settings import AUTH_MODE_VARIABLE, TOKEN_FILE_VARIABLE, TOKEN_VARIABLE
+from transfer_core.work.cluster.settings import (
+    ADDRESS_VARIABLE,
+    AUTH_MODE_VARIABLE,
+    TOKEN_FILE_VARIABLE,
+    TOKEN_VARIABLE,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
@@ -133,6 +138,7 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(module, "own_token_file", lambda: file)
     monkeypatch.setattr(module, "check_ray", lambda: None)
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
     return file
 
 
@@ -144,6 +150,10 @@ def invoke(*arguments: str, typed: str = "") -> Result:
 def test_no_other_computer_is_refused(own: Path, address: str) -> None:
     assert "is not the address of another computer" in str(invoke("join", address, typed="abc").exception)
     assert not own.exists()
+
+
+def test_a_list_without_any_cluster_says_how_to_name_one(own: Path) -> None:
+    assert "python3 start.py cluster list 192.168.1.20:6379" in str(invoke("list").exception)
 
 
 def test_an_empty_token_is_refused(own: Path) -> None:

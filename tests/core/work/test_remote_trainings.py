@@ -442,6 +442,17 @@ def test_computers_are_listed_by_name_with_what_they_train(server, service, clus
     assert counts_of(service)[:2] == [("lab-3", 1), ("lab-4", 1)]
 
 
+def test_nodes_on_one_computer_are_listed_together(server, service, cluster, submit) -> None:
+    cluster.nodes += [
+        Node("a", "lab-3", "10.0.0.3", 1.0),
+        Node("b", "lab-3", "10.0.0.3", 1.0, num_gpus=1.0),
+    ]
+    submit(server)
+    cluster.wait_for()
+    (computer,) = service.computers() or []
+    assert (computer.node.num_cpus, computer.node.num_gpus, computer.num_trainings) == (2.0, 1.0, 1)
+
+
 def test_without_a_cluster_there_are_no_computers(server, monkeypatch) -> None:
     monkeypatch.setattr("transfer_core.work.service.chosen_executor", lambda _default: lambda *_all: None)
     assert Service(server).computers() is None

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
+import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,11 +20,14 @@ import msgspec
 
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.events import RunEnded, TrainingEvent, event_to_dict
+from transfer_core.language import _
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
+from transfer_core.training.machine import free_disk
+from transfer_core.training.resources import has_room, size_text
 from transfer_core.work.cluster.job_kinds import JOB_KINDS
 from transfer_core.work.cluster.messages import RUN, JobState
 from transfer_core.work.cluster.node_cache import NodeCache, node_bytes, node_folder
@@ -164,25 +169,23 @@ class _Job:
         try:
             with self._cache.workspace(self._parcel) as workspace:
                 try:
-                    if self._kind == RUN:
-                        self._train(workspace)
-                    else:
-                        self._work(workspace)
+                    (self._train if self._kind == RUN else self._work)(workspace)
                 except Exception as error:
                     _logger.exception("A job failed: %s", self._kind)
                     self._fail(error)
                 self._over.set()
-                # The app would take files of a deleted folder for files that the training has deleted.
+                # The folder is there until the last file of it has been fetched: a file that is not there any more
+                # would be deleted on the head.
                 self._fetched.wait()
         except Exception as error:
-            _logger.exception("A job could not begin: %s", self._kind)
+            _logger.exception("A job failed: %s", self._kind)
             self._fail(error)
         finally:
             self._over.set()
 
     def _fail(self, error: Exception) -> None:
         has_checkpoint = any(f"/{CHECKPOINTS_DIR}/" in ref.path for ref in self._parcel.files)
-        ended = ended_by(error, has_checkpoint=has_checkpoint)
+        ended = _with_the_disk(ended_by(error, has_checkpoint=has_checkpoint))
         with self._lock:
             self._end = self._end or _line(ended)
             self._failure = "" if self._kind == RUN else ended.message
@@ -196,8 +199,9 @@ class _Job:
         def emit(event: TrainingEvent) -> None:
             log.append(event)
             if isinstance(event, RunEnded):
+                ended = event if self._is_to_stop else _with_the_disk(event)
                 with self._lock:
-                    self._end = _line(event)
+                    self._end = _line(ended)
             else:
                 self._report(_line(event))
 
@@ -221,3 +225,14 @@ class _Job:
 
 def _line(event: TrainingEvent) -> str:
     return json.dumps(event_to_dict(event))
+
+
+def _with_the_disk(ended: RunEnded) -> RunEnded:
+    """Return the end of a job, with whose disk is full where that may be why: the person thinks of their own."""
+    folder = node_folder()
+    if ended.outcome != "interrupted" or has_room(folder, 0):
+        return ended
+    message = _("{reason} On the disk of {node}, {free} are free.").format(
+        reason=ended.message, node=platform.node(), free=size_text(free_disk(folder), math.floor)
+    )
+    return msgspec.structs.replace(ended, message=message)

@@ -42,7 +42,7 @@ from transfer_core.work.cluster.messages import (
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.nodes import Need, Node, NodeKind
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind, with_distinct_names
 from transfer_core.work.cluster.room import Room
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
 from transfer_core.work.cluster.spread_folds import SpreadFolds, Watch
@@ -342,11 +342,12 @@ class ClusterExecutor:
         match message:
             case NodesChanged():
                 self._problem = ""
-                self._room.update(message.nodes)
+                self._room.update(with_distinct_names(message.nodes))
             case ClusterProblem():
-                self._problem = message.sentence
-                if message.sentence:
+                # A driver that tries again says the same each time.
+                if message.sentence and message.sentence != self._problem:
                     _logger.warning("%s", message.sentence)
+                self._problem = message.sentence
             case _:
                 with self._lock:
                     inbox = self._inboxes.get(message.job)

@@ -199,10 +199,11 @@ class RemoteJob:
         """Let the server write the events, and wait until it has."""
         if batch.lines:
             self._written.clear()
+            # A server that has dropped the job before this line never writes.
+            self._check_dropped()
             self._send(LinesCame(self.id, tuple(_shifted(line, offset) for line in batch.lines)))
             self._written.wait()
-        if self._is_dropped:
-            raise _DroppedError
+        self._check_dropped()
 
     def _answer(self, reference: Any) -> Any:
         """Return the answer of an actor to a call. A stop or the server may cut the wait off."""
@@ -216,9 +217,12 @@ class RemoteJob:
                 raise _SilentError
         return ray.get(reference)
 
-    def _check_wanted(self) -> None:
+    def _check_dropped(self) -> None:
         if self._is_dropped:
             raise _DroppedError
+
+    def _check_wanted(self) -> None:
+        self._check_dropped()
         if self._state == "stop" and not self._has_begun:
             raise _StoppedEarlyError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import math
 import os
 import platform
 import re
@@ -24,8 +25,8 @@ from transfer_core.language import _
 from transfer_core.locks import changing
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.training.machine import free_disk
-from transfer_core.training.resources import has_room, size_text
-from transfer_core.work.cluster.parcel import WEIGHTS_DIR, FileRef, Parcel
+from transfer_core.training.resources import DISK_RESERVE_BYTES, has_room, size_text
+from transfer_core.work.cluster.parcel import WEIGHTS_DIR, FileRef, Parcel, digest_of
 from transfer_core.workspace import Workspace
 
 FOLDER_VARIABLE = "TRANSFER_STUDIO_NODE_DIR"
@@ -133,10 +134,15 @@ class NodeCache:
             WorkspaceError: If the folder cannot be used.
         """
         self.close()
-        self._root = self._job.enter_context(self._node.scratch_folder())
+        try:
+            self._root = self._job.enter_context(self._node.scratch_folder())
+        except WorkspaceError as error:
+            if isinstance(error.__cause__, OSError):
+                raise self._refused(error.__cause__, sum(ref.size for ref in parcel.files)) from error
+            raise
         self._parcel = parcel
         for ref in parcel.files:
-            if not self._put(self._path(ref.digest), ref):
+            if not (self._is_intact(ref) and self._put(self._path(ref.digest), ref)):
                 self._awaited.setdefault(ref.digest, []).append(ref)
         if self._awaited:
             self._make_room(sum(refs[0].size for refs in self._awaited.values()))
@@ -220,6 +226,22 @@ class NodeCache:
             with suppress(OSError):
                 remove(begun.path)
 
+    def _is_intact(self, ref: FileRef) -> bool:
+        """Whether a kept file has the content that its name says; a damaged one is deleted.
+
+        Of photos there may be 50,000, and one that cannot be decoded is left out by the training.
+        """
+        path = self._path(ref.digest)
+        try:
+            if ref.is_photo or digest_of(path)[0] == ref.digest:
+                return True
+            remove(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._refused(error, ref.size) from error
+        return False
+
     def _put(self, source: Path, ref: FileRef) -> bool:
         """Link a file into the workspace of the job, or copy it if it will be changed; False if it is missing."""
         path = self._root / ref.path
@@ -276,18 +298,26 @@ class NodeCache:
         if error.errno in _DISK_IS_FULL:
             return self._too_small(num_bytes)
         return WorkspaceError(
-            _("The folder {folder} on {node} cannot be used: {reason}.").format(
-                folder=self._node.root, node=platform.node(), reason=error.strerror or error
+            _(
+                "The folder {folder} on {node} cannot be used: {reason}. Set {variable} there to another one."
+            ).format(
+                folder=self._node.root,
+                node=platform.node(),
+                reason=error.strerror or error,
+                variable=FOLDER_VARIABLE,
             )
         )
 
     def _too_small(self, num_bytes: int) -> InsufficientResourcesError:
         return InsufficientResourcesError(
             _(
-                "This training needs {needed} on the disk of {node}, and {free} are free there. Free some space there, "
-                "then continue."
+                "This training needs {needed} on the disk of {node}. Another {reserve} must stay free there. Only "
+                "{free} are free. Free some space there, then continue."
             ).format(
-                needed=size_text(num_bytes), node=platform.node(), free=size_text(free_disk(self._node.root))
+                needed=size_text(num_bytes),
+                node=platform.node(),
+                reserve=size_text(DISK_RESERVE_BYTES),
+                free=size_text(free_disk(self._node.root), math.floor),
             )
         )
 

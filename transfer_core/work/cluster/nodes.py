@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 import msgspec
+from msgspec import structs
 
 # Kind of the processor and of the GPUs. Nodes of one kind give the same results, and their times compare.
 NodeKind: TypeAlias = tuple[str, str]
@@ -53,3 +56,29 @@ class Need(msgspec.Struct, frozen=True):
     num_cpus: float = 1.0
     memory: int = 0
     num_gpus: float = 0.0
+
+
+def with_distinct_names(nodes: Collection[Node]) -> tuple[Node, ...]:
+    """Return the nodes; the names of different computers that have the same one get their addresses."""
+    addresses = defaultdict(set)
+    for node in nodes:
+        addresses[node.name].add(node.address)
+    return tuple(
+        structs.replace(node, name=f"{node.name} ({node.address})") if len(addresses[node.name]) > 1 else node
+        for node in nodes
+    )
+
+
+def joined_by_computer(nodes: Iterable[Node]) -> list[Node]:
+    """Return one node for each computer by name, with the cores and graphics processors of all nodes on it."""
+    found: dict[tuple[str, str, str], Node] = {}
+    for node in sorted(nodes, key=lambda node: (node.name, node.address)):
+        key = node.name, node.address, node.problem
+        first = found.get(key)
+        found[key] = node if first is None else _sum_of(first, node)
+    return list(found.values())
+
+
+def _sum_of(first: Node, second: Node) -> Node:
+    num_cpus, num_gpus = first.num_cpus + second.num_cpus, first.num_gpus + second.num_gpus
+    return structs.replace(first, num_cpus=num_cpus, num_gpus=num_gpus)

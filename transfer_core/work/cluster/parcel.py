@@ -293,7 +293,7 @@ def _described(workspace: Workspace, place: str) -> FileRef:
     path = _path_on_head(workspace, place)
     try:
         is_large = path.stat().st_size > _LARGE_BYTES
-        digest, size = _digests.get(path, lambda: _digest_of(path)) if is_large else _digest_of(path)
+        digest, size = _digests.get(path, lambda: digest_of(path)) if is_large else digest_of(path)
     except FileNotFoundError as error:
         raise _changed(path) from error
     except OSError as error:
@@ -306,7 +306,12 @@ def _described(workspace: Workspace, place: str) -> FileRef:
     return FileRef(place, digest, size)
 
 
-def _digest_of(path: Path) -> tuple[str, int]:
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return the SHA-256 of a file, in hexadecimal digits, and its size in bytes.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     sha256, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while content := file.read(_LARGE_BYTES):
@@ -366,7 +371,7 @@ class _Photos:
                     continue
                 # A photo that cannot be read is left out, as a missing one.
                 try:
-                    described[name] = signature, _digest_of(folder / name)[0]
+                    described[name] = signature, digest_of(folder / name)[0]
                 except OSError as error:
                     check_shortage(error)
             self._by_folder[folder] = described

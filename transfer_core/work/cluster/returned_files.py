@@ -168,6 +168,9 @@ def put_back(folder: Path, files: Mapping[str, bytes | None]) -> None:
             if content is None:
                 remove(folder / key)
     except OSError as error:
+        # What nobody will move in fills the disk.
+        with suppress(OSError):
+            remove(staging)
         raise WorkspaceError(
             _(
                 "The files of this training could not be saved: {reason}. Free some space, then continue."

@@ -44,9 +44,15 @@ class TwoNodes:
     environment: dict[str, str]
     folder: Path
 
-    def add(self) -> None:
-        """Start one more node."""
-        print(file=self.process.stdin, flush=True)
+    def add(self, **variables: str) -> None:
+        """Start one more node, with some variables of the environment."""
+        print(json.dumps(variables), file=self.process.stdin, flush=True)
+
+    def raylets(self) -> list[psutil.Process]:
+        """Return the processes of the nodes, the latest last."""
+        children = psutil.Process(self.process.pid).children()
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        return sorted((child for child in alive if child.name() == "raylet"), key=psutil.Process.create_time)
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes that carry out runs."""

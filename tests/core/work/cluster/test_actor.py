@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import threading
 from pathlib import Path
 
@@ -46,17 +47,13 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> actor.NodeWorker:
     return actor.NodeWorker(1, 0, is_beside_app=False)
 
 
-def send(worker: actor.NodeWorker, workspace, parcel: Parcel) -> bytes:
-    """Send a node the files that it lacks, and return the encoded parcel."""
+def begin(worker: actor.NodeWorker, workspace, dataset, kind: str) -> None:
+    """Send a node what it lacks, and begin."""
+    parcel = parcel_of_dataset(workspace, dataset, ())
     encoded = msgspec.json.encode(parcel)
     for chunk in chunks(workspace, parcel, worker.missing(encoded)):
         worker.add(chunk)
-    return encoded
-
-
-def begin(worker: actor.NodeWorker, workspace, dataset, kind: str) -> None:
-    parcel = parcel_of_dataset(workspace, dataset, ())
-    worker.begin(send(worker, workspace, parcel), kind, json.dumps({"dataset_id": dataset.id}))
+    worker.begin(encoded, kind, json.dumps({"dataset_id": dataset.id}))
 
 
 def batches_of(worker: actor.NodeWorker, state: str = "go") -> list[actor.Batch]:
@@ -109,20 +106,27 @@ def test_stopped_work_has_no_result_and_failed_work_a_sentence(
     assert batches_of(worker)[-1].failure == "The disk of lab-1 is full."
 
 
-def test_a_training_that_cannot_write_its_log_loses_no_file(
-    worker, monkeypatch: pytest.MonkeyPatch, workspace, dataset, tiny_config
-) -> None:
-    run = TrainingRun.create(workspace, dataset, tiny_config)
-
-    def fill_the_disk(*_arguments: object) -> None:
-        raise WorkspaceError("The disk of lab-1 is full.")
+def test_failed_run_takes_nothing_from_the_head(worker, monkeypatch, workspace, dataset, tiny_config) -> None:
+    def fill_the_disk(_workspace, run: TrainingRun, *_others: object) -> None:
+        (run.folder / "calibration.json").write_text("{}")
+        raise WorkspaceError("Free some space.")
 
     monkeypatch.setattr(actor, "execute_run_safely", fill_the_disk)
+    monkeypatch.setattr(actor, "has_room", lambda _folder, _num_bytes: False)
+    monkeypatch.setattr(actor, "free_disk", lambda _folder: 90_000)
+    run = TrainingRun.create(workspace, dataset, tiny_config)
     parcel = parcel_of_run(workspace, run)
-    worker.begin(send(worker, workspace, parcel), RUN, json.dumps({"run_id": run.id}))
+    encoded = msgspec.json.encode(parcel)
+    for chunk in chunks(workspace, parcel, worker.missing(encoded)):
+        worker.add(chunk)
+    worker.begin(encoded, RUN, json.dumps({"run_id": run.id}))
     batches = batches_of(worker)
-    assert [batch.files for batch in batches if batch.files] == []
-    assert "The disk of lab-1 is full." in batches[-1].end
+    assert [batch.files for batch in batches if batch.files] == [{"calibration.json": b"{}"}]
+    ended = json.loads(batches[-1].end)
+    assert (ended["outcome"], ended["message"]) == (
+        "interrupted",
+        f"Free some space. On the disk of {platform.node()}, 90 KB are free.",
+    )
 
 
 def test_damaged_files_are_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import threading
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_run_that_no_node_could_hold_ends_with_the_reason(
     assert ended.outcome == "interrupted"
     assert ended.message.startswith("This training needs 8 cores and 2.2 GB. The largest computer of")
     assert " has 1 and " in ended.message
+
+
+def test_node_with_another_version_is_refused_with_the_reason(cluster, executor, tmp_path) -> None:
+    facts = tmp_path / "keras-1.9.dist-info" / "METADATA"
+    facts.parent.mkdir()
+    facts.write_text("Metadata-Version: 2.1\nName: keras\nVersion: 1.9\n")
+    cluster.add(PYTHONPATH=str(tmp_path))
+    wait_until(lambda: len(executor.nodes) == 3)
+    (refused,) = (node for node in executor.nodes if node.problem)
+    own = importlib.metadata.version("keras")
+    assert refused.problem == f"{refused.name} has Keras 1.9; this computer has {own}."
+    cluster.raylets()[-1].kill()
+    wait_until(lambda: len(executor.nodes) == 2)
 
 
 def test_deleted_run_ends_with_the_reason(executor, workspace, dataset, tiny_config) -> None:

@@ -122,8 +122,8 @@ def test_excluded_and_missing_photos_are_no_part_of_it(workspace, dataset, run):
 
 def test_photos_are_read_once_for_each_version(workspace, dataset, run, monkeypatch):
     read: list[Path] = []
-    digest_of = parcels._digest_of
-    monkeypatch.setattr(parcels, "_digest_of", lambda path: read.append(path) or digest_of(path))
+    digest_of = parcels.digest_of
+    monkeypatch.setattr(parcels, "digest_of", lambda path: read.append(path) or digest_of(path))
     first = parcel_of_dataset(workspace, dataset, ())
     assert len([path for path in read if path.suffix == ".jpg"]) == len(dataset.images)
     read.clear()

@@ -160,6 +160,7 @@ def test_nothing_is_moved_in_unless_all_is_staged(run, file_size_limit):
     with file_size_limit(4096), pytest.raises(WorkspaceError, match="could not be saved"):
         put_back(run.folder, {"split.json": b"after", "model.keras": b"x" * 10_000})
     assert (run.folder / "split.json").read_bytes() == b"before"
+    assert not (run.folder / ".returned").exists()
 
 
 def test_a_run_that_was_deleted_is_not_made_again(run):

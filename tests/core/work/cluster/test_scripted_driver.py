@@ -98,6 +98,18 @@ def answer(request):
     if isinstance(request, SetState) and request.state == "stop":
         send(JobEnded(request.job, line(RunEnded(102.0, "stopped"))))
 """
+ARE_COPIES = (
+    FINISHES
+    + """
+NODES = tuple(Node(f"id-{n}", "lab", f"10.0.0.{n}", 1.0, memory=8 * 10**9) for n in (1, 2))
+"""
+)
+IS_REFUSED = """
+NODES = ()
+for _try in range(3):
+    send(ClusterProblem("The cluster does not answer."))
+send(ClusterProblem("The token is refused."))
+"""
 HAS_NO_NODES = """
 NODES = ()
 def answer(request):
@@ -156,6 +168,19 @@ def test_events_come_in_order_and_what_ray_says_goes_to_the_log(start, workspace
     assert started == RunStarted(100.0, 18, 6, 1)
     assert ended == RunEnded(102.0, "finished")
     wait_until(lambda: "Ray says something" in caplog.text)
+
+
+def test_computers_of_the_same_name_are_told_apart_by_their_address(start, workspace, run) -> None:
+    placed, _started, _ended = events_of(executor := start(ARE_COPIES), workspace, run)
+    assert [node.name for node in executor.nodes] == ["lab (10.0.0.1)", "lab (10.0.0.2)"]
+    assert placed.node == "lab (10.0.0.1)"
+
+
+def test_problem_that_is_met_again_at_each_try_is_written_once(start, caplog) -> None:
+    executor = start(IS_REFUSED)
+    executor.connect()
+    wait_until(lambda: "The token is refused." in caplog.text)
+    assert caplog.text.count("The cluster does not answer.") == 1
 
 
 def test_run_that_loses_its_worker_too_often_is_interrupted(start, workspace, run) -> None:

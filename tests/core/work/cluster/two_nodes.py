@@ -1,7 +1,7 @@
 """A Ray cluster of a head without cores and two nodes of one core each, in a process of its own.
 
-`python two_nodes.py FOLDER [PORT]` prints its address as a line of JSON, adds a node for each line that comes in, and
-ends with its input.
+`python two_nodes.py FOLDER [PORT]` prints its address as a line of JSON, adds a node for each line that comes in (its
+variables as JSON), and ends with its input.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ def main() -> None:
     cluster = Cluster(initialize_head=True, head_node_args=head)
     num_nodes = 0
 
-    def add() -> None:
+    def add(variables: dict[str, str]) -> None:
         nonlocal num_nodes
         num_nodes += 1
-        variables = {"TRANSFER_STUDIO_NODE_DIR": str(Path(folder) / f"node-{num_nodes}")}
+        variables["TRANSFER_STUDIO_NODE_DIR"] = str(Path(folder) / f"node-{num_nodes}")
         cluster.add_node(num_cpus=1, env_vars=variables, node_ip_address=LOOPBACK)
 
     try:
-        add()
-        add()
+        add({})
+        add({})
         print(json.dumps({"address": cluster.address}), file=outgoing, flush=True)
-        for _line in sys.stdin:
-            add()
+        for line in sys.stdin:
+            add(json.loads(line))
     finally:
         cluster.shutdown()
 
