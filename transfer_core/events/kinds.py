@@ -102,7 +102,7 @@ class RunPlaced(TrainingEvent, frozen=True):
         address: Its IP address.
         processor: Kind of its processor.
         num_threads: That the training uses.
-        gpu: Kind of the graphics processor that it uses; empty without one.
+        gpu: Kind of the GPU that it uses; empty without one.
     """
 
     node: Text

@@ -220,7 +220,7 @@ class ClusterExecutor:
 
     def _need_of(self, workspace: Workspace, run: TrainingRun) -> Need:
         memory = 0
-        # Whatever is wrong with a run is said when it begins.
+        # The run itself reports such an error when it begins.
         with suppress(TransferStudioError):
             dataset = ImageDataset.load(workspace, run.dataset_id)
             plan = FreezePlan.of(run.config, get_backbone(run.config.backbone, workspace))
@@ -277,13 +277,13 @@ class ClusterExecutor:
         raise TrainingError(_lost_too_often(num_moves))
 
     def _spread_folds(self, job: _Job, node: Node, need: Need, watch: StopWatch) -> SpreadFolds:
-        """Return what finds room for the folds of a run: on nodes of the kind of its own, where they give the same."""
+        """Return the search for room for the folds of a run, on nodes of its own kind, which give the same result."""
 
         def train(number: int, fold_watch: Watch) -> bool | None:
             workspace, run_id = job.key
             key = workspace, f"{run_id} {FOLD} {number} {next(self._numbers)}"
             fold = _Job(key, FOLD, {"run_id": run_id, "number": number}, need, job.photos, node.kind)
-            # A processor of graphics that is busy now would make the fold a different one on the other node.
+            # The other node may have no free GPU, and without it the fold would have another accuracy.
             is_alike = need.num_gpus > 0 or not node.num_gpus
             place = self._room.take(key, need, job.photos, node.kind) if is_alike else None
             if place is None:

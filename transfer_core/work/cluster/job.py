@@ -121,10 +121,11 @@ class RemoteJob:
         """Carry out the job, and send how it ended."""
         from ray.exceptions import RayError
 
-        actor = self._pool.take(self._request.node, self._request.need)
+        actor: PooledActor | None = None
         ended: OfJob | None = None
         is_reusable = False
         try:
+            actor = self._pool.take(self._request.node, self._request.need)
             ended = self._follow(actor)
             is_reusable = isinstance(ended, JobEnded)
         except _DroppedError:
@@ -140,9 +141,9 @@ class RemoteJob:
             _logger.exception("Job %s failed", self.id)
             reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
             ended = JobFailed(self.id, _("The training was cut off ({reason}).").format(reason=reason))
-        if is_reusable:
+        if actor and is_reusable:
             self._pool.give_back(actor)
-        else:
+        elif actor:
             self._pool.end(actor)
         if ended:
             self._send(ended)

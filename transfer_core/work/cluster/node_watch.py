@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from transfer_core.language import _
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.cluster.settings import NodeFacts, node_facts, node_problem
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_REQUESTS = 1.0
 _SECONDS_UNTIL_AWAY = 5.0
 # The first worker of a node unpacks the code.
 _SECONDS_OF_A_PROBE = 120.0
@@ -41,8 +41,9 @@ class NodeWatch:
         # Of the code that was sent; an update of the app on disk comes with its next start.
         self._own = node_facts()
         self._probed: dict[str, Future[Node]] = {}
-        self._alive: frozenset[str] = frozenset()
-        self._threads = ThreadPoolExecutor(16, thread_name_prefix="nodes")
+        self._probing = ThreadPoolExecutor(16, thread_name_prefix="nodes")
+        # Behind the probes of many new nodes the head would seem not to answer.
+        self._requesting = ThreadPoolExecutor(1, thread_name_prefix="head")
 
     def start(self) -> None:
         """Begin to watch."""
@@ -55,26 +56,25 @@ class NodeWatch:
     def _follow(self) -> None:
         sent: tuple[Node, ...] | None = None
         while True:
-            table = self._answer(self._threads.submit(_table))
+            table = self._answer(self._requesting.submit(_table))
             alive = {node["NodeID"]: node for node in table if node["Alive"]}
             for node_id in set(self._probed) - set(alive):
                 del self._probed[node_id]
             for node_id, facts in alive.items():
                 if node_id not in self._probed and facts["Resources"].get("CPU", 0) > 0:
-                    self._probed[node_id] = self._threads.submit(_probed_node, facts, self._own)
+                    self._probed[node_id] = self._probing.submit(_probed_node, facts, self._own)
             # At the start all nodes are sent at once, so that none is taken for the largest too early.
             if sent is not None or all(probe.done() for probe in self._probed.values()):
                 nodes = tuple(probe.result() for probe in self._probed.values() if probe.done())
                 if nodes != sent:
                     sent = nodes
                     self._on_nodes(nodes)
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            time.sleep(_SECONDS_BETWEEN_REQUESTS)
 
     def _answer(self, table: Future[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        try:
-            return table.result(_SECONDS_UNTIL_AWAY)
-        except TimeoutError:
-            self._on_problem(_("The head of the cluster does not answer. Trainings wait for it."))
+        if wait([table], _SECONDS_UNTIL_AWAY).done:
+            return table.result()
+        self._on_problem(_("The head of the cluster does not answer. Trainings wait for it."))
         answer = table.result()
         self._on_problem("")
         return answer

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import structs
 
-# Of processor and graphics processors. Nodes of one kind give the same results, and their times compare.
+# Kind of the processor and of the GPUs. Nodes of one kind give the same results, and their times compare.
 NodeKind: TypeAlias = tuple[str, str]
 
 
@@ -21,10 +21,10 @@ class Node(msgspec.Struct, frozen=True):
         name: Of the computer, for a person.
         address: IP address, without a port.
         num_cpus: Cores that Ray may give away.
-        num_gpus: Graphics processors that Ray may give away.
+        num_gpus: GPUs that Ray may give away.
         memory: Bytes that Ray may give away.
         processor: Kind of the processor. The same kind with the same number of threads computes the same bits.
-        gpu: Kind of the graphics processors; empty without one.
+        gpu: Kind of its GPUs; empty without one.
         problem: Why no run may go there, as a sentence for a person; empty for a sound node.
     """
 
@@ -40,7 +40,7 @@ class Node(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> NodeKind:
-        """Kind of its processor, and of its graphics processors; empty without any."""
+        """Kind of its processor, and of its GPUs; empty without any."""
         return self.processor, (self.gpu or "gpu") if self.num_gpus else ""
 
 
@@ -50,7 +50,7 @@ class Need(msgspec.Struct, frozen=True):
     Args:
         num_cpus: Cores, which are also its threads.
         memory: Bytes at its peak.
-        num_gpus: Graphics processors; a run takes one where a node has one, and never shares it.
+        num_gpus: A run takes one where a node has one, and never shares it.
     """
 
     num_cpus: float = 1.0

@@ -19,7 +19,7 @@ class Placement:
         self._taken: defaultdict[str, dict[Hashable, Need]] = defaultdict(dict)
         # Of sound nodes with a free core. The first waiting run tries at each change of the queue, with 1,000 nodes.
         self._free: dict[str, Need] = {}
-        # Names of nodes by what they have read already, the latest last.
+        # The node that has read some photos last.
         self._seen: dict[Hashable, str] = {}
 
     @property
@@ -28,7 +28,7 @@ class Placement:
         return tuple(self._nodes.values())
 
     def update(self, nodes: Iterable[Node]) -> None:
-        """Replace the nodes. Reservations on a node that is gone stay until they are released."""
+        """Replace the nodes. Reservations on a lost node are kept until they are released."""
         with self._lock:
             self._nodes = {node.id: node for node in nodes}
             self._free = {}
@@ -45,11 +45,11 @@ class Placement:
     ) -> Node | None:
         """Reserve room for a run, unless it has some already.
 
-        A node with a free graphics processor goes first, then one that has read the photos, then the freest.
+        A node with a free GPU goes first, then one that has read the photos, then the freest.
 
         Args:
             key: The run.
-            need: What it takes. `num_gpus` is set to 1 on a node that has a free graphics processor.
+            need: What it takes. `num_gpus` is set to 1 on a node that has a free GPU.
             photos: What the run reads.
             avoid: Ids of nodes that it shall not go to.
             kind: Of the nodes that it may go to; any if not given.

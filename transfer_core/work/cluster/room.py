@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Collection, Hashable
@@ -14,6 +15,8 @@ from transfer_core.work.cluster.nodes import Need, Node, NodeKind
 from transfer_core.work.cluster.placement import Placement
 
 _SECONDS_BETWEEN_STOP_CHECKS = 0.25
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,11 @@ class Room:
         while self._has_changed.wait() and not self._is_closed:
             self._has_changed.clear()
             for callback in self._callbacks:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    # Without this thread no training that waits would ever begin.
+                    _logger.exception("The queue could not begin what waits for the cluster")
 
     def _place_those_that_wait(self) -> None:
         with self._lock:

@@ -189,7 +189,7 @@ def _num_cpus() -> int:
 
 
 def _check_token(settings: ClusterSettings) -> None:
-    """Raise unless the cluster asks for a token that only this account can read, or nobody else can reach it.
+    """Raise unless the cluster requires a token that only this account can read, or nobody else can reach it.
 
     Raises:
         InvalidConfigError: If it does not.

@@ -1,4 +1,4 @@
-"""The folds of a run that others than its own worker train: asks for room for them while its cross-validation runs."""
+"""Have other workers train folds of a run: seek room for them while its cross-validation runs."""
 
 from __future__ import annotations
 

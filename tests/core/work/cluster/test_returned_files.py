@@ -23,12 +23,6 @@ from transfer_core.workspace import Workspace
 
 
 @pytest.fixture
-def dataset(workspace: Workspace, color_dataset: ImageDataset) -> ImageDataset:
-    shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
-    return ImageDataset.load(workspace, color_dataset.id)
-
-
-@pytest.fixture
 def run(workspace: Workspace, dataset: ImageDataset, tiny_config: TrainingConfig) -> TrainingRun:
     return TrainingRun.create(workspace, dataset, tiny_config)
 
