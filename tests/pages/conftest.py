@@ -115,7 +115,7 @@ LAB_4 = RunPlaced(120.0, "lab-4", "10.0.0.4", "Ryzen", 1)
 class StagedCluster:
     """A cluster of some computers, on which runs go as a test wants.
 
-    Each run begins on lab-3, tells the events of half the way, then waits until it is let go or stopped.
+    Each run begins on lab-3, emits the events of half the way, then waits until it is let go or stopped.
     """
 
     def __init__(self) -> None:

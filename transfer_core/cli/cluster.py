@@ -142,7 +142,7 @@ def stop() -> None:
 @click.argument("address", metavar="[ADDRESS]", required=False)
 @json_option
 def list_nodes(address: str | None, as_json: bool) -> None:
-    """Show the computers of the cluster at ADDRESS, or of the one that the app is set to."""
+    """Show the computers of the cluster at ADDRESS, by default of that in TRANSFER_STUDIO_RAY_ADDRESS."""
     if address:
         os.environ[ADDRESS_VARIABLE] = address
         os.environ.setdefault(AUTH_MODE_VARIABLE, "token")

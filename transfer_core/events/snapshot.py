@@ -224,27 +224,7 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
     """
     match event:
         case RunStarted():
-            # Photos may be read before, as a part of the same run.
-            is_begun = (
-                snapshot.started_at is not None
-                and event.time <= snapshot.started_at
-                and not snapshot.num_train_images
-            )
-            progress = _closed(snapshot).progress if is_begun else RunProgress()
-            started = RunSnapshot(
-                started_at=event.time,
-                updated_at=event.time,
-                num_train_images=event.num_train_images,
-                num_validation_images=event.num_validation_images,
-                num_epochs=event.num_epochs,
-                progress=progress.with_stages(event.stages),
-                scored_ids=event.scored_ids,
-                places=snapshot.places,
-                place=snapshot.place,
-                losses=snapshot.losses,
-                num_earlier_places=max(len(snapshot.places) - 1, 0),
-            )
-            return _moved(started)
+            return _moved(_started(snapshot, event))
         case RunResumed():
             return _moved(_resumed(snapshot, event))
         case PlaceLost():
@@ -288,6 +268,29 @@ def reduce(snapshot: RunSnapshot, event: TrainingEvent) -> RunSnapshot:
                 reported_accuracy=event.accuracy,
             )
     return _moved(_reduce_phase(snapshot, event))
+
+
+def _started(snapshot: RunSnapshot, event: RunStarted) -> RunSnapshot:
+    """Begin from the beginning. Photos may have been read before, as a part of the same run."""
+    is_begun = (
+        snapshot.started_at is not None
+        and event.time <= snapshot.started_at
+        and not snapshot.num_train_images
+    )
+    progress = _closed(snapshot).progress if is_begun else RunProgress()
+    return RunSnapshot(
+        started_at=event.time,
+        updated_at=event.time,
+        num_train_images=event.num_train_images,
+        num_validation_images=event.num_validation_images,
+        num_epochs=event.num_epochs,
+        progress=progress.with_stages(event.stages),
+        scored_ids=event.scored_ids,
+        places=snapshot.places,
+        place=snapshot.place,
+        losses=snapshot.losses,
+        num_earlier_places=max(len(snapshot.places) - 1, 0),
+    )
 
 
 def _moved(snapshot: RunSnapshot) -> RunSnapshot:

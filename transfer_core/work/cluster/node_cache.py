@@ -229,7 +229,7 @@ class NodeCache:
     def _is_intact(self, ref: FileRef) -> bool:
         """Whether a kept file has the content that its name says; a damaged one is deleted.
 
-        Of photos there may be 50,000, and one that cannot be decoded is left out by the training.
+        Of photos there may be 50,000, and the training leaves out those that it cannot decode.
         """
         path = self._path(ref.digest)
         try:
