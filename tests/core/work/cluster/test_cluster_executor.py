@@ -47,7 +47,8 @@ def test_run_on_a_node_gives_the_same_bits_as_one_in_a_worker(
 
 def test_two_runs_train_at_once_and_a_third_waits(executor, workspace, dataset, tiny_config) -> None:
     trainings = Trainings(workspace, executor)
-    long = tiny_config.with_changes(epochs=500)
+    # Small batches make the trainings outlast the waits.
+    long = tiny_config.with_changes(epochs=1000, batch_size=1)
     runs = [trainings.submit(dataset, long) for _number in range(3)]
     first, second, third = runs
     wait_until(lambda: all(trainings.snapshot(run).epochs for run in (first, second)))

@@ -26,8 +26,8 @@ from transfer_core.work.trainings import Trainings
 def test_worker_driver_and_node_die_and_the_weights_are_the_same(
     cluster, executor, session_workspace, color_dataset, tiny_config, keras_module
 ) -> None:
-    # The first checkpoint is written after five seconds of work.
-    config = tiny_config.with_changes(epochs=450)
+    # The first checkpoint is written after five seconds of work. Small batches make the training outlast the kills.
+    config = tiny_config.with_changes(epochs=1000, batch_size=4)
     run, undisturbed = (TrainingRun.create(session_workspace, color_dataset, config) for _number in range(2))
     events: list[TrainingEvent] = []
     training = threading.Thread(
