@@ -38,6 +38,10 @@ REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
 LONGEST_FILES = (
     "e2e/test_journey.py",
     "test_endurance.py",
+    "e2e/test_cluster.py",
+    "core/work/cluster/test_failover.py",
+    "core/work/cluster/test_local_cluster.py",
+    "core/training/test_precision.py",
     "e2e/test_images.py",
     "core/backbones/published/test_real_weights.py",
     "e2e/test_new_photos.py",

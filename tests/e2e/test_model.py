@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, settle
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 
@@ -54,6 +54,7 @@ def test_two_models_try_the_images_and_the_better_one_is_taken(
     dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     page = person(f"/Model?images={dataset.id}")
     page.get_by_text("Compare models on your photos").click()
+    settle(page)
     page.get_by_role("button", name="Compare on my photos").click()
     expect(page.get_by_text(re.compile("Best trade-off: EfficientNet-Lite"))).to_be_visible()
     chart = page.locator(".st-key-audition-chart")
