@@ -327,7 +327,7 @@ class Trainings:
     def place(self, run_id: str) -> int:
         """Return how many trainings must end before a run begins: none when it is being trained or is over.
 
-        Of several that run at once, the one that ends first counts.
+        Where several run at once, the first to end makes room.
         """
         before = self._before(run_id)
         num_waiting = sum(task.state == "waiting" for task in before)

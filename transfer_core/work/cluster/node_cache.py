@@ -103,9 +103,9 @@ class _Begun:
 class NodeCache:
     """Files by the hash of their content, and the workspace of one job. Several processes may use one folder at once.
 
-    Each file is linked into the workspace of the job as soon as it is there. What has not been used for longest is
-    deleted when a job needs room, but nothing that a running job has linked. So the folder holds at most `max_bytes`,
-    or what the running jobs need, if that is more.
+    Each file is linked into the workspace of the job when it arrives. When a job needs room, the least recently used
+    files are deleted, except those that a running job has linked. So the folder holds at most `max_bytes`, or all that
+    the running jobs need, if that is more.
 
     Args:
         folder: Created if needed. What killed jobs have left there is deleted.

@@ -21,7 +21,7 @@ class Watch(Protocol):
 class SpreadFolds:
     """Has folds trained wherever there is room, the last one first. The run's own worker takes the others.
 
-    It waits for room, but takes none that a waiting training could have: those are given theirs as soon as it is free.
+    It waits for room, but leaves to waiting trainings what they could use.
 
     Args:
         train: Has a fold trained in room that is free now, and waits for its end. It returns None where there is no
