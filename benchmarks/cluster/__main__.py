@@ -76,6 +76,7 @@ def main(wanted: tuple[str, ...], folder: Path | None, simulate: bool, **options
                 logging.getLogger(__name__).exception("The part %s failed", name)
                 report.lost(f"The part {name} was given up: {error}")
             click.echo(f"{name}: done after {time.perf_counter() - began_at:.0f} s", err=True)
+            click.echo(report.table(), err=True)
     click.echo(report.table())
     if simulate:
         click.echo("\nBreaks first:\n" + report.breaks_first())

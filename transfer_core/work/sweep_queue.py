@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.run_status import ACTIVE
@@ -24,7 +26,7 @@ def start_sweep(trainings: Trainings, dataset: ImageDataset, config: TrainingCon
         TrainingError: If the person may not have as many models or waiting trainings, or no thread can be started.
         WorkspaceError: If writing fails.
     """
-    configs = list(plan.configs(config))
+    configs = _in_order(trainings, plan.configs(config))
     trainings.check_quota(len(configs))
     for _depth, _seed, choices in configs:
         trainings.submit(dataset, choices, plan.marks)
@@ -56,7 +58,7 @@ def continue_sweep(trainings: Trainings, sweep: Sweep) -> None:
     """
     dataset = check_unchanged(trainings.workspace, sweep)
     to_do: list[tuple[str | None, TrainingConfig]] = []
-    for depth, seed, choices in sweep.plan.configs(sweep.runs[0].config):
+    for depth, seed, choices in _in_order(trainings, sweep.plan.configs(sweep.runs[0].config)):
         run = sweep.run_at(depth, seed, trainings.snapshot)
         status = trainings.status(run.id) if run else None
         if status not in (*ACTIVE, "finished"):
@@ -67,3 +69,14 @@ def continue_sweep(trainings: Trainings, sweep: Sweep) -> None:
             trainings.resume(run_id)
         else:
             trainings.submit(dataset, choices, sweep.plan.marks)
+
+
+def _in_order(
+    trainings: Trainings, configs: Iterable[tuple[int, int, TrainingConfig]]
+) -> list[tuple[int, int, TrainingConfig]]:
+    """Return the runs in the order in which they are submitted.
+
+    On one computer the quickest come first, so that there is something to see. Several computers are all busy to the
+    end when the longest runs do not come last (Graham, 1969, "Bounds on multiprocessing timing anomalies").
+    """
+    return sorted(configs, key=lambda config: config[0], reverse=True) if trainings.is_remote else list(configs)

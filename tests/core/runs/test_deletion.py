@@ -55,7 +55,9 @@ def home(finished_run: FinishedRun, workspace: Workspace, make_image) -> Finishe
     for place in ("datasets", "runs"):
         identifier = finished_run.dataset.id if place == "datasets" else finished_run.run.id
         source = finished_run.workspace.root / place / identifier
-        shutil.copytree(source, workspace.root / place / identifier)
+        # Other tests may have exported the run that they share.
+        copy_without = shutil.ignore_patterns("exports")
+        shutil.copytree(source, workspace.root / place / identifier, ignore=copy_without)
     shutil.copytree(finished_run.workspace.cache_dir, workspace.root / "cache")
     dataset = ImageDataset.load(workspace, finished_run.dataset.id)
     run = TrainingRun.load(workspace, finished_run.run.id)
