@@ -21,7 +21,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from transfer_core.files import write_bytes
-from transfer_core.language import catalogue_folder
+from transfer_core.recipes import catalogue_folder
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("pages", "transfer_core")
@@ -111,7 +111,9 @@ def _sentences() -> Iterator[tuple[str, int, str | tuple[str, ...], list[str], s
         for place, line, text, comments, context in found:
             yield f"{room}/{place}", line, text, comments, context
     for name in _FILES:
-        found = extract_from_dir(_ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False)
+        found = extract_from_dir(
+            _ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False
+        )
         yield from found
 
 
