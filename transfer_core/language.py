@@ -136,6 +136,8 @@ def stored(text: str) -> StoredText:
 
 def said(text: StoredText) -> str:
     """Return a stored text in the language of the visitor; a finished sentence where the catalogue knows it."""
+    if isinstance(text, Message):
+        return str(text)
     return Message(Sentence(text) if isinstance(text, str) else text)
 
 
@@ -200,13 +202,14 @@ def _own_name(code: str) -> str:
 def _value(value: Any) -> Value:
     if isinstance(value, Message):
         return value.recipe
+    if isinstance(value, OSError) and value.strerror:
+        return Sentence(value.strerror)
     if isinstance(value, BaseException):
         return _value(str(value))
     if value is None or isinstance(value, float):
         return value
     # Those of NumPy are none of Python's.
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(value) <= LARGEST_WHOLE:
-        return int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        return float(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        is_whole = isinstance(value, numbers.Integral)
+        return float(value) if not is_whole else int(value) if abs(value) <= LARGEST_WHOLE else str(value)
     return str(value)[:MOST_LETTERS]

@@ -24,7 +24,7 @@ from transfer_core.data.split import classes_without, split_by_fold, split_by_fo
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, file_version, read_json, remove, write_bytes
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 from transfer_core.locks import changing, let_go
 from transfer_core.schema import decoded
 from transfer_core.workspace import Workspace
@@ -391,7 +391,9 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             raise IngestError(
                 _(
                     "Each class needs at least {least} photos, better {advised} or more. Add photos to: {names}."
-                ).format(least=MIN_IMAGES_PER_CLASS, advised=ADVISED_IMAGES_PER_CLASS, names=", ".join(small))
+                ).format(
+                    least=MIN_IMAGES_PER_CLASS, advised=ADVISED_IMAGES_PER_CLASS, names=names_list(small)
+                )
             )
         self._check_both_sides()
 
@@ -400,7 +402,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         one_sided = {name for counts in sides for name, count in counts.items() if not count}
         if not one_sided:
             return
-        names = ", ".join(sorted(one_sided))
+        names = names_list(sorted(one_sided))
         if self.split_by == "folders":
             raise IngestError(
                 _(

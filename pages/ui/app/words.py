@@ -258,4 +258,4 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 def plain(text: str) -> str:
     """Return text from outside with all characters escaped that Streamlit's Markdown would act on."""
-    return "".join(f"\\{letter}" if letter in r"\`*_[]<>$:~#|" else letter for letter in text)
+    return "".join(f"\\{letter}" if letter in r"\`*_[]<>$:~#|" else letter for letter in str(text))
