@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from filelock import FileLock
 from msgspec import structs
 from msgspec.structs import replace
@@ -26,7 +25,7 @@ from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, file_version, read_json, remove, write_bytes
 from transfer_core.language import _, names_list
 from transfer_core.locks import changing, let_go
-from transfer_core.schema import decoded
+from transfer_core.schema import decoded, encoded
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
@@ -109,7 +108,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
     def to_json(self) -> bytes:
         """Return the content of its file."""
         facts = {name: getattr(self, name) for name in DatasetFacts.__struct_fields__}
-        return json.dumps(msgspec.to_builtins(facts), ensure_ascii=False).encode()
+        return json.dumps(encoded(facts), ensure_ascii=False).encode()
 
     def discard(self) -> None:
         """Delete the photos of a new dataset that was never saved. A saved dataset is kept."""
