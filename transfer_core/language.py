@@ -209,7 +209,9 @@ def _value(value: Any) -> Value:
     if value is None or isinstance(value, float):
         return value
     # Those of NumPy are none of Python's.
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        is_whole = isinstance(value, numbers.Integral)
-        return float(value) if not is_whole else int(value) if abs(value) <= LARGEST_WHOLE else str(value)
-    return str(value)[:MOST_LETTERS]
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return str(value)[:MOST_LETTERS]
+    if isinstance(value, numbers.Integral):
+        whole = int(value)
+        return whole if abs(whole) <= LARGEST_WHOLE else str(whole)
+    return float(value)

@@ -15,6 +15,7 @@ from tests.core.work.cluster.conftest import wait_until
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import PlaceLost, RunEnded, RunPlaced, RunStarted, TrainingEvent
+from transfer_core.language import said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.cluster.cluster_executor import ClusterExecutor
