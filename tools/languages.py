@@ -13,6 +13,7 @@ import string
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 from babel import Locale
@@ -20,6 +21,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from tools.command_sentences import CLICK_SENTENCES, extract_command_line
 from transfer_core.files import write_bytes
 from transfer_core.language import catalogue_folder
 
@@ -28,7 +30,7 @@ _ROOMS = ("pages", "transfer_core")
 _FILES = ("welcome.py", "app.py")
 # Sentences by the call that they stand in; the second of two is for any other number than one.
 _CALLS = {"_": None, "N_": None, "plural": (1, 2)}
-_METHODS = [("**.py", "python")]
+_METHODS: Any = [("cli/**.py", extract_command_line), ("**.py", "python")]
 _PROJECT = "Transfer Studio"
 
 
@@ -64,6 +66,8 @@ def extract() -> Catalog:
     catalogue = Catalog(project=_PROJECT, fuzzy=False)
     for place, _line, text, comments, _context in _sentences():
         catalogue.add(text, locations=[(place, 0)], auto_comments=comments)
+    for text in CLICK_SENTENCES:
+        catalogue.add(text, locations=[("click", 0)])
     return catalogue
 
 
@@ -111,7 +115,9 @@ def _sentences() -> Iterator[tuple[str, int, str | tuple[str, ...], list[str], s
         for place, line, text, comments, context in found:
             yield f"{room}/{place}", line, text, comments, context
     for name in _FILES:
-        found = extract_from_dir(_ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False)
+        found = extract_from_dir(
+            _ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False
+        )
         yield from found
 
 
