@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ast
-import io
-from collections.abc import Collection, Iterator, Mapping
-from typing import IO, Any
-
-from babel.messages.extract import extract_python
+from collections.abc import Iterator
 
 # What Click says to a person who uses these commands. Click looks them up in the catalogue by itself.
 CLICK_SENTENCES: tuple[str | tuple[str, str], ...] = (
@@ -41,23 +37,19 @@ _COMMANDS = {"command", "group"}
 _SHOWN = {"help", "short_help", "metavar"}
 
 
-def extract_command_line(
-    file: IO[bytes], keywords: Mapping[str, Any], comment_tags: Collection[str], options: Any
-) -> Iterator[tuple[int, str | None, Any, list[str]]]:
-    """Yield the marked sentences of a module, the docstrings of its commands, and the help of their options.
+def help_texts(code: str) -> Iterator[str]:
+    """Yield what Click shows of the commands in a module: their docstrings, and the help of their options.
 
-    It is an extraction method of Babel.
+    Args:
+        code: Of a module of the command line.
     """
-    code = file.read()
-    marked: Any = extract_python(io.BytesIO(code), keywords, comment_tags, options)
-    yield from marked
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.FunctionDef) and _COMMANDS & set(map(_called, node.decorator_list)):
-            yield node.lineno, None, ast.get_docstring(node) or "", []
+            yield ast.get_docstring(node) or ""
         if isinstance(node, ast.Call) and _called(node) in {*_COMMANDS, "option", "argument"}:
             for keyword in node.keywords:
                 if keyword.arg in _SHOWN and isinstance(keyword.value, ast.Constant):
-                    yield node.lineno, None, keyword.value.value, []
+                    yield str(keyword.value.value)
 
 
 def _called(node: ast.AST) -> str:

@@ -13,7 +13,6 @@ import string
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 from babel import Locale
@@ -21,7 +20,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from tools.command_sentences import CLICK_SENTENCES, extract_command_line
+from tools.command_sentences import CLICK_SENTENCES, help_texts
 from transfer_core.files import write_bytes
 from transfer_core.language import catalogue_folder
 
@@ -30,7 +29,7 @@ _ROOMS = ("pages", "transfer_core")
 _FILES = ("welcome.py", "app.py")
 # Sentences by the call that they stand in; the second of two is for any other number than one.
 _CALLS = {"_": None, "N_": None, "plural": (1, 2)}
-_METHODS: Any = [("cli/**.py", extract_command_line), ("**.py", "python")]
+_METHODS = [("**.py", "python")]
 _PROJECT = "Transfer Studio"
 
 
@@ -119,6 +118,9 @@ def _sentences() -> Iterator[tuple[str, int, str | tuple[str, ...], list[str], s
             _ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False
         )
         yield from found
+    for path in sorted((_ROOT / "transfer_core" / "cli").glob("*.py")):
+        for text in help_texts(path.read_text("utf-8")):
+            yield path.relative_to(_ROOT).as_posix(), 0, text, [], None
 
 
 def _write(path: Path, catalogue: Catalog) -> None:

@@ -296,7 +296,7 @@ def _write_page(workspace: Workspace, run: TrainingRun, export_format: ExportFor
 
 def _parity_facts(export_format: ExportFormat, parities: tuple[Parity, ...]) -> dict[str, Any]:
     facts = {"format": export_format.name, "parity": [parity.to_dict() for parity in parities]}
-    return {**facts, "unproved": _(export_format.unproved)} if export_format.unproved else facts
+    return {**facts, "unproved": export_format.unproved} if export_format.unproved else facts
 
 
 def _samples(dataset: ImageDataset | None, image_size: int) -> Pixels:

@@ -14,7 +14,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
-from tools.command_sentences import CLICK_SENTENCES, extract_command_line
+from tools.command_sentences import CLICK_SENTENCES
+from tools.languages import extract
 from transfer_core.cli.language import language_of_system
 from transfer_core.cli.main import cli, main
 from transfer_core.language import LANGUAGE_VARIABLE, LOCALE_VARIABLE, language
@@ -137,14 +138,7 @@ def commands_in(group: click.Group) -> Iterator[click.Command]:
 
 
 def test_every_help_text_is_extracted_for_the_catalogues() -> None:
-    folder = Path(main.__code__.co_filename).parent
-    keywords = {"N_": None}
-    found = {
-        text
-        for _file, _line, text, _comments, _context in extract_from_dir(
-            folder, [("**.py", extract_command_line)], keywords
-        )
-    }
+    found = {message.id for message in extract()}
     shown = [
         text
         for command in (cli, *commands_in(cli))
@@ -157,16 +151,11 @@ def test_every_help_text_is_extracted_for_the_catalogues() -> None:
         if text
     ]
     assert len(shown) > 150
-    assert set(shown) - found == set()
+    assert {*shown, *CLICK_SENTENCES} - found == set()
 
 
 def test_the_words_of_click_are_those_that_click_looks_up() -> None:
-    folder = Path(click.__file__).parent
-    found = {
-        text
-        for _file, _line, text, _comments, _context in extract_from_dir(
-            folder, [("**.py", "python")], {"_": None, "ngettext": (1, 2)}
-        )
-    }
-    # Its name for an option that must be given is looked up by a variable.
+    folder, keywords = Path(click.__file__).parent, {"_": None, "ngettext": (1, 2)}
+    found = {text for *_place, text, _, _ in extract_from_dir(folder, [("**.py", "python")], keywords)}
+    # Its word for an option that must be given is looked up by a variable.
     assert set(CLICK_SENTENCES) - found == {"required"}
