@@ -16,6 +16,7 @@ import click
 import msgspec
 import psutil
 
+from transfer_core.cli.language import Group
 from transfer_core.cli.options import json_option
 from transfer_core.cli.output import print_note, report
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
@@ -59,7 +60,7 @@ _cores_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def cluster() -> None:
     """Let several computers train together."""
 
