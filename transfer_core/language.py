@@ -158,6 +158,12 @@ def percent_range(lowest: float, highest: float) -> str:
     return _("{lowest} to {highest}").format(lowest=number(100 * lowest), highest=percent(highest))
 
 
+def significant(value: float, digits: int = 6) -> float:
+    """Return a number rounded to significant digits, for a placeholder such as `{rate}`; a whole one as an `int`."""
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
 def stored(text: str) -> StoredText:
     """Return a text as it is stored, to be said later in any language."""
     return text.recipe if isinstance(text, Message) else text
