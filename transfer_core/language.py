@@ -128,6 +128,12 @@ def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
     return Message(Joined(tuple(map(_value, names)), "and" if has_and else "names"))
 
 
+def significant(value: float, digits: int = 6) -> float:
+    """Return a number rounded to significant digits, for a placeholder such as `{rate}`; a whole one as an `int`."""
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
 def stored(text: str) -> StoredText:
     """Return a text as it is stored, to be said later in any language; one without values is its English alone."""
     recipe = text.recipe if isinstance(text, Message) else str(text)
