@@ -173,6 +173,11 @@ def language() -> str:
     return _chosen.get() or _of_visitor() or default_language()
 
 
+def language_tag(code: str = "") -> str:
+    """Return a language, by default that of the visitor, as HTML and JavaScript write it, such as `"pt-BR"`."""
+    return (code or language()).replace("_", "-")
+
+
 @contextmanager
 def speaking(code: str) -> Iterator[None]:
     """Let this thread say everything in a language, whoever the visitor is."""
