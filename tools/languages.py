@@ -111,7 +111,9 @@ def _sentences() -> Iterator[tuple[str, int, str | tuple[str, ...], list[str], s
         for place, line, text, comments, context in found:
             yield f"{room}/{place}", line, text, comments, context
     for name in _FILES:
-        found = extract_from_dir(_ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False)
+        found = extract_from_dir(
+            _ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False
+        )
         yield from found
 
 

@@ -13,17 +13,20 @@ import io
 import numbers
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_skeleton, get_datetime_format
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, get_decimal_symbol
+from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
 from msgspec import Meta, Struct
 
 ENGLISH = "en"
@@ -158,6 +161,45 @@ def percent_range(lowest: float, highest: float) -> str:
     return _("{lowest} to {highest}").format(lowest=number(100 * lowest), highest=percent(highest))
 
 
+def number_separators() -> str:
+    """Return the decimal point and the separator of thousands of the language of the visitor."""
+    locale = _locale(language())
+    symbols: str = get_decimal_symbol(locale) + get_group_symbol(locale)
+    return symbols
+
+
+def date_words(day: date) -> str:
+    """Return a date such as `"28 Nov 2026"`."""
+    return _date(day, "yMMMd")
+
+
+def time_words(moment: datetime) -> str:
+    """Return a time of day such as `"14:02"`."""
+    return _date(moment, "Hm")
+
+
+def date_time_words(moment: datetime) -> str:
+    """Return a moment of this year such as `"28 Nov, 14:02"`."""
+    pattern: str = get_datetime_format("medium", _date_locale()).replace("'", "")
+    return pattern.format(_date(moment, "Hm"), _date(moment, "MMMd"))
+
+
+def sort_key(text: str) -> tuple[str, str]:
+    """Return the key by which people who read the language of the visitor expect names to be sorted.
+
+    Capital letters and accents count only between names that are otherwise equal. In Spanish ñ is a letter of its own.
+    Chinese characters are sorted by their sound, by which the standard GB 2312 orders the common ones.
+    """
+    plain, code = text.casefold(), language()
+    if code.startswith("es"):
+        plain = unicodedata.normalize("NFC", plain).replace("ñ", "n\uffff")
+    parts = unicodedata.normalize("NFD", plain)
+    plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    if code.startswith("zh"):
+        plain = plain.encode("gb18030", "replace").decode("latin-1")
+    return plain, text
+
+
 def stored(text: str) -> StoredText:
     """Return a text as it is stored, to be said later in any language."""
     return text.recipe if isinstance(text, Message) else text
@@ -234,6 +276,16 @@ def _own_name(code: str) -> str:
     locale = _locale(code)
     name = {"zh_CN": "简体中文"}.get(code) or locale.get_display_name(locale) or code
     return name[:1].upper() + name[1:]
+
+
+def _date(moment: date, skeleton: str) -> str:
+    shown: str = format_skeleton(skeleton, moment, locale=_date_locale())
+    return shown
+
+
+def _date_locale() -> Locale:
+    # The English of this app puts the day before the month.
+    return _locale("en_GB" if language() == ENGLISH else language())
 
 
 @lru_cache(maxsize=32)

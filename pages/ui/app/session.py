@@ -371,8 +371,12 @@ def chosen_language() -> str:
 
 
 def keep_language(code: str) -> None:
-    """Let the person read all pages in a language from now on."""
+    """Let the person read all pages in a language from now on. To be called in a callback."""
     st.session_state[_LANGUAGE_KEY] = code
+    # Streamlit finds what is selected in a box by its label, which changes now. What is set by code, it finds itself.
+    for key, value in st.session_state.items():
+        if value and isinstance(value, str | list) and all(isinstance(part, str) for part in value):
+            st.session_state[key] = value
 
 
 def without_teacher(run: TrainingRun) -> TrainingConfig:
