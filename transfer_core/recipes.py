@@ -120,6 +120,11 @@ def catalogue_folder() -> Path:
     return Path(os.environ.get(LOCALE_VARIABLE) or _OWN_CATALOGUES)
 
 
+def compiled_catalogue(code: str) -> bytes:
+    """Return a catalogue as gettext reads it, for libraries that use gettext; empty for English, which has none."""
+    return _compiled(code, os.environ.get(LOCALE_VARIABLE, ""))
+
+
 @lru_cache(maxsize=32)
 def locale_of(code: str) -> Locale:
     """Return the formats of a language; of English for a code without any."""
@@ -210,16 +215,21 @@ def _with_changed_values(value: Value, change: Callable[[str], str]) -> Value:
 
 @lru_cache(maxsize=32)
 def _catalogue(code: str, folder: str) -> gettext.NullTranslations:
-    """Return a catalogue, compiled in memory; for English, which has no file, one without any sentence."""
+    """Return a catalogue; for English, which has no file, one without any sentence."""
+    compiled = _compiled(code, folder)
+    return gettext.GNUTranslations(io.BytesIO(compiled)) if compiled else gettext.NullTranslations()
+
+
+@lru_cache(maxsize=32)
+def _compiled(code: str, folder: str) -> bytes:
     path = Path(folder or _OWN_CATALOGUES) / f"{code}.po"
     if not path.is_file():
-        return gettext.NullTranslations()
+        return b""
     with path.open("rb") as source:
         catalogue = read_po(source)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    return compiled.getvalue()
 
 
 def _number(number: Number, locale: Locale) -> str:
