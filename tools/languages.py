@@ -22,7 +22,7 @@ from babel.messages.pofile import read_po, write_po
 
 from tools.command_sentences import CLICK_SENTENCES, help_texts
 from transfer_core.files import write_bytes
-from transfer_core.language import catalogue_folder
+from transfer_core.recipes import catalogue_folder
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("pages", "transfer_core")

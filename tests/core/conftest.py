@@ -20,7 +20,8 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.events import TrainingEvent
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import LANGUAGE_VARIABLE, LOCALE_VARIABLE
+from transfer_core.language import LANGUAGE_VARIABLE
+from transfer_core.recipes import LOCALE_VARIABLE
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run

@@ -21,7 +21,7 @@ import numpy as np
 from transfer_core.errors import NotFoundError
 from transfer_core.export.web_runtime import WebRuntime
 from transfer_core.files import read_json
-from transfer_core.language import _, language, languages, speaking
+from transfer_core.language import _, language, languages, names_list, speaking
 
 PAGE_FILE = "index.html"
 _FILES = Path(__file__).with_name("bundle_files") / "web"
@@ -155,7 +155,7 @@ def _tag(code: str) -> str:
 def _words(class_names: list[str]) -> dict[str, str]:
     """Return the page's sentences; those for camera errors are keyed by the DOMException name."""
     return {
-        "classes": _("It tells apart: {names}.").format(names=", ".join(class_names)),
+        "classes": _("It tells apart: {names}.").format(names=names_list(class_names)),
         "loading": _("Getting the model ready …"),
         "cannotRun": _(
             "This browser cannot run the model ({reason}). Open this file in an up-to-date browser."
