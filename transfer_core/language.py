@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import numbers
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
+
+from babel import Locale
+from babel.dates import format_skeleton, get_datetime_format
+from babel.numbers import get_decimal_symbol, get_group_symbol
 
 from transfer_core.recipes import (
     ENGLISH,
@@ -128,6 +134,51 @@ def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
     return Message(Joined(tuple(map(_value, names)), "and" if has_and else "names"))
 
 
+def significant(value: float, digits: int = 6) -> float:
+    """Return a number rounded to significant digits, for a placeholder such as `{rate}`; a whole one as an `int`."""
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
+def number_separators() -> str:
+    """Return the decimal point and the separator of thousands of the language of the visitor."""
+    locale = locale_of(language())
+    symbols: str = get_decimal_symbol(locale) + get_group_symbol(locale)
+    return symbols
+
+
+def date_words(day: date) -> str:
+    """Return a date such as `"28 Nov 2026"`."""
+    return _date(day, "yMMMd")
+
+
+def time_words(moment: datetime) -> str:
+    """Return a time of day such as `"14:02"`."""
+    return _date(moment, "Hm")
+
+
+def date_time_words(moment: datetime) -> str:
+    """Return a moment of this year such as `"28 Nov, 14:02"`."""
+    pattern = str(get_datetime_format("medium", _date_locale())).replace("'", "")
+    return pattern.format(_date(moment, "Hm"), _date(moment, "MMMd"))
+
+
+def sort_key(text: str) -> tuple[str, str]:
+    """Return the key by which people who read the language of the visitor expect names to be sorted.
+
+    Capital letters and accents count only between names that are otherwise equal. In Spanish ñ is a letter of its own.
+    Chinese characters are sorted by their sound, by which the standard GB 2312 orders the common ones.
+    """
+    plain, code = text.casefold(), language()
+    if code.startswith("es"):
+        plain = unicodedata.normalize("NFC", plain).replace("ñ", "n\uffff")
+    parts = unicodedata.normalize("NFD", plain)
+    plain = "".join(letter for letter in parts if not unicodedata.combining(letter))
+    if code.startswith("zh"):
+        plain = plain.encode("gb18030", "replace").decode("latin-1")
+    return plain, text
+
+
 def stored(text: str) -> StoredText:
     """Return a text as it is stored, to be said later in any language; one without values is its English alone."""
     recipe = text.recipe if isinstance(text, Message) else str(text)
@@ -142,6 +193,11 @@ def said(text: StoredText) -> str:
 def language() -> str:
     """Return the code of the language of the visitor, such as `"de"` or `"pt_BR"`."""
     return _chosen.get() or _of_visitor() or default_language()
+
+
+def language_tag(code: str = "") -> str:
+    """Return a language, by default that of the visitor, as HTML and JavaScript write it, such as `"pt-BR"`."""
+    return (code or language()).replace("_", "-")
 
 
 @contextmanager
@@ -197,6 +253,16 @@ def _own_name(code: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+def _date(moment: date, skeleton: str) -> str:
+    shown: str = format_skeleton(skeleton, moment, locale=_date_locale())
+    return shown
+
+
+def _date_locale() -> Locale:
+    # The English of this app puts the day before the month.
+    return locale_of("en_GB" if language() == ENGLISH else language())
+
+
 def _value(value: Any) -> Value:
     if isinstance(value, Message):
         return value.recipe
@@ -205,8 +271,8 @@ def _value(value: Any) -> Value:
     if value is None or isinstance(value, float):
         return value
     # Those of NumPy are none of Python's.
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(value) <= LARGEST_WHOLE:
-        return int(value)
+    if isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_WHOLE:
+        return str(value) if value is True or value is False else int(value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return float(value)
     return str(value)[:MOST_LETTERS]

@@ -120,6 +120,11 @@ def catalogue_folder() -> Path:
     return Path(os.environ.get(LOCALE_VARIABLE) or _OWN_CATALOGUES)
 
 
+def compiled_catalogue(code: str) -> bytes:
+    """Return a catalogue as gettext reads it, for libraries that use gettext; empty for English, which has none."""
+    return _compiled(code, os.environ.get(LOCALE_VARIABLE, ""))
+
+
 @lru_cache(maxsize=32)
 def locale_of(code: str) -> Locale:
     """Return the formats of a language; of English for a code without any."""
@@ -127,11 +132,6 @@ def locale_of(code: str) -> Locale:
         return Locale.parse(code)
     except (UnknownLocaleError, ValueError):
         return Locale(ENGLISH)
-
-
-def compiled_catalogue(code: str) -> bytes:
-    """Return a catalogue in gettext's own format, for libraries that use it; empty for English, which has none."""
-    return _compiled(code, os.environ.get(LOCALE_VARIABLE, ""))
 
 
 class _Writing:
@@ -189,7 +189,8 @@ class _Writing:
             # Without the comma before "and" that Americans write.
             return format_list(parts, locale="en_GB" if self._code == ENGLISH else self._locale)
         if style == "names":
-            return self._locale.list_patterns["standard"]["middle"].format("", "").join(parts)
+            between: str = self._locale.list_patterns["standard"]["middle"].format("", "")
+            return between.join(parts)
         return "".join(part if part.endswith(_WIDE_ENDS) else f"{part} " for part in parts).rstrip()
 
 

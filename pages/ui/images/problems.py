@@ -17,7 +17,7 @@ from pages.ui.app.words import plain
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, plural, said
+from transfer_core.language import _, language, plural, said
 from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
@@ -31,7 +31,12 @@ def find_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
     """Return the problems of a dataset, and take over the result of a label check that has ended."""
     _take_label_check(session, dataset)
     return _examined(
-        str(workspace().root), dataset.id, dataset.version, session.suspicions_about(dataset), dataset
+        str(workspace().root),
+        dataset.id,
+        dataset.version,
+        session.suspicions_about(dataset),
+        language(),
+        dataset,
     )
 
 
@@ -88,7 +93,12 @@ def show_photo_check(session: Session, dataset: ImageDataset, problems: Sequence
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _examined(
-    place: str, dataset_id: str, version: int, suspicions: tuple[Suspicion, ...], _dataset: ImageDataset
+    place: str,
+    dataset_id: str,
+    version: int,
+    suspicions: tuple[Suspicion, ...],
+    spoken: str,
+    _dataset: ImageDataset,
 ) -> list[Problem]:
     return examine(_dataset, suspicions)
 

@@ -7,16 +7,15 @@ from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-import streamlit as st
 
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.words import short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
 from transfer_core.inference.calibration import reliability
-from transfer_core.language import _, percent
+from transfer_core.language import _, number, percent
 
 _MOST_POINTS = 300
-_PLAIN = {"displayModeBar": False}
 # Also colour-blind people can distinguish them (Okabe and Ito, 2008).
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9a9e", "#b8a900")
 _DASHES = ("solid", "dash", "dot")
@@ -32,14 +31,14 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
                 x=_thinned(curve.x),
                 y=_thinned(curve.y),
                 mode="lines",
-                name=f"{escape(labels[name])} ({curve.area:.2f})",
+                name=f"{escape(labels[name])} ({number(curve.area, 2)})",
                 line={
-                    "color": _COLORS[number % len(_COLORS)],
-                    "dash": _DASHES[number // len(_COLORS) % len(_DASHES)],
+                    "color": _COLORS[place % len(_COLORS)],
+                    "dash": _DASHES[place // len(_COLORS) % len(_DASHES)],
                     "width": 2.5,
                 },
             )
-            for number, (name, curve) in enumerate(curves.items())
+            for place, (name, curve) in enumerate(curves.items())
         ]
     )
     figure.update_layout(
@@ -49,8 +48,8 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
         xaxis={"title": x_title, "range": [-0.02, 1.02], **_percent_ticks(5)},
         yaxis={"title": y_title, "range": [-0.02, 1.05], **_percent_ticks(10)},
     )
-    described = "; ".join(f"{name}: {curve.area:.2f}" for name, curve in curves.items())
-    st.plotly_chart(figure, key=key, config=_PLAIN, alt=described)
+    described = "; ".join(f"{name}: {number(curve.area, 2)}" for name, curve in curves.items())
+    show_figure(figure, key, described)
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
@@ -100,7 +99,7 @@ def show_reliability(evaluation: Evaluation) -> None:
         yaxis={"title": _("accuracy"), "range": [-0.05, 1.08], **_percent_ticks(10)},
     )
     described = _("The average gap to the ideal line is {gap}.").format(gap=percent(evaluation.ece, digits=1))
-    st.plotly_chart(figure, key="reliability", config=_PLAIN, alt=described)
+    show_figure(figure, "reliability", described)
 
 
 def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, float]) -> None:
@@ -143,7 +142,7 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
     described = _(
         "Now {share} of the photos get an answer, and {accuracy} of the answers are correct."
     ).format(share=percent(chosen[0]), accuracy=percent(chosen[1]))
-    st.plotly_chart(figure, key="coverage", config=_PLAIN, alt=described)
+    show_figure(figure, "coverage", described)
 
 
 def _percent_ticks(num_steps: int) -> dict[str, list[float] | list[str]]:

@@ -25,7 +25,7 @@ from pages.ui.test.predictions import show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, number, percent, plural
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.tasks import answers_task
@@ -99,7 +99,7 @@ def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Se
 def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -> None:
     """Draw the number of photos of each answer, with the download of the table."""
     said = Counter(found.class_name for _answer, found in scored if found.class_name)
-    parts = [f"{count:,} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
+    parts = [f"{number(count)} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
     if num_others := said.total() - sum(count for _name, count in said.most_common(_CLASSES_NAMED)):
         parts.append(plural("{count} of another class", "{count} of other classes", num_others))
     if num_unknown := len(scored) - said.total():
