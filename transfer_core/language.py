@@ -270,9 +270,11 @@ def _value(value: Any) -> Value:
         return _value(str(value))
     if value is None or isinstance(value, float):
         return value
+    if isinstance(value, bool):
+        return str(value)
     # Those of NumPy are none of Python's.
     if isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_WHOLE:
-        return str(value) if value is True or value is False else int(value)
+        return int(value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return float(value)
     return str(value)[:MOST_LETTERS]
