@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_dir
 from tests.core.conftest import UseCatalogues
 from tools.command_sentences import CLICK_SENTENCES
 from tools.languages import extract
-from transfer_core.cli.language import language_of_system
+from transfer_core.cli.chosen_language import language_of_system
 from transfer_core.cli.main import cli, main
 from transfer_core.language import LANGUAGE_VARIABLE, language
 

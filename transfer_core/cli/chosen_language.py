@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import click
 
-from transfer_core.language import LANGUAGE_VARIABLE, _, best_language, languages, names_list, speaking
+from transfer_core.language import LANGUAGE_VARIABLE, _, best_language, languages, names_list, said, speaking
 from transfer_core.recipes import ENGLISH, compiled_catalogue
 
 # As gettext reads them: the first one that is set is the locale; a list of languages counts before it.
@@ -105,4 +105,4 @@ def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
 
 
 def _said(text: str | None) -> str | None:
-    return _(text) if text else text
+    return said(text) if text else text
