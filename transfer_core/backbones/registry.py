@@ -24,7 +24,7 @@ from transfer_core.backbones.published.zoo import build_zoo_network
 from transfer_core.backbones.published.zoo_weights import WeightsFile, ZooWeights
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
-from transfer_core.language import _
+from transfer_core.language import N_, _
 from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -151,6 +151,6 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
             return {
                 "weights": RandomWeights(name, seed),
                 "weights_source": _("Random values"),
-                "lineage": (_("random weights"),),
+                "lineage": (N_("random weights"),),
             }
     raise ValueError(f"the record of {name} does not say where its weights come from")

@@ -13,7 +13,7 @@ from transfer_core.data.quota import check_space
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
 from transfer_core.inference.predictor import load_model
-from transfer_core.language import _, plural
+from transfer_core.language import N_, _, plural
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.runs.trash import move_to_trash
@@ -117,7 +117,7 @@ def lineage_of(run: TrainingRun) -> tuple[str, ...]:
         NotFoundError: If its backbone was deleted before its facts were recorded.
     """
     backbone = run.backbone
-    before = (_("random weights"),) if run.config.weights == "random" else backbone.lineage
+    before = (N_("random weights"),) if run.config.weights == "random" else backbone.lineage
     return backbone.title, *before
 
 
