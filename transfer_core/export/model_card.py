@@ -12,7 +12,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
-from transfer_core.language import _, number, percent, percent_range, said
+from transfer_core.language import _, names_list, number, percent, percent_range, said
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -53,7 +53,7 @@ def _what_it_is(run: TrainingRun) -> str:
         "A classifier of photos into {count} classes: {names}. Made with Transfer Studio on {date} (run {id})."
     ).format(
         count=len(run.class_names),
-        names=", ".join(map(_as_text, run.class_names)),
+        names=names_list(map(_as_text, run.class_names)),
         date=f"{run.created_at:%Y-%m-%d}",
         id=run.id,
     )
