@@ -120,7 +120,7 @@ def _numbers(run: TrainingRun) -> str:
         f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
         for name, numbers in evaluation.per_class.items()
     )
-    header = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
+    header = f"| {_('class')} | {_('precision')} | {_('recall')} | {_('F1')} |\n| --- | --- | --- | --- |\n"
     return f"{sentence}\n\n{header}{rows}"
 
 

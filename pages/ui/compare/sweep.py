@@ -16,6 +16,7 @@ from pages.ui.app.words import (
     count_words,
     distinct_labels,
     duration_words,
+    labelled,
     plain,
     run_backbone_title,
 )
@@ -255,7 +256,9 @@ def _draw(figure: go.Figure, title: str, key: str, described: str, **y_axis: obj
         yaxis=y_axis,
         showlegend=False,
     )
-    st.plotly_chart(figure, key=f"sweep-{key}", config={"displayModeBar": False}, alt=f"{title}. {described}")
+    st.plotly_chart(
+        figure, key=f"sweep-{key}", config={"displayModeBar": False}, alt=labelled(title, described)
+    )
 
 
 def _is_active(sweep: Sweep) -> bool:

@@ -9,11 +9,11 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.words import short_names
+from pages.ui.app.words import labelled, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
-from transfer_core.language import _
+from transfer_core.language import _, number
 
 
 def show_split(dataset: ImageDataset) -> None:
@@ -82,7 +82,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
         yaxis={"autorange": "reversed", "type": "category"},
     )
     described = "; ".join(
-        f"{name}: " + ", ".join(f"{counts[name]} {title}" for title, counts, *_look in parts)
+        labelled(name, ", ".join(labelled(title, number(counts[name])) for title, counts, *_look in parts))
         for name in dataset.class_names
     )
     st.plotly_chart(figure, key="class-counts", config={"displayModeBar": False}, alt=described)

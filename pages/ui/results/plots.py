@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.ui.app.words import short_names
+from pages.ui.app.words import labelled, short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
 from transfer_core.inference.calibration import reliability
-from transfer_core.language import _, percent
+from transfer_core.language import _, number, percent
 
 _MOST_POINTS = 300
 _PLAIN = {"displayModeBar": False}
@@ -32,14 +32,14 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
                 x=_thinned(curve.x),
                 y=_thinned(curve.y),
                 mode="lines",
-                name=f"{escape(labels[name])} ({curve.area:.2f})",
+                name=_("{name} ({area:.2f})").format(name=escape(labels[name]), area=curve.area),
                 line={
-                    "color": _COLORS[number % len(_COLORS)],
-                    "dash": _DASHES[number // len(_COLORS) % len(_DASHES)],
+                    "color": _COLORS[place % len(_COLORS)],
+                    "dash": _DASHES[place // len(_COLORS) % len(_DASHES)],
                     "width": 2.5,
                 },
             )
-            for number, (name, curve) in enumerate(curves.items())
+            for place, (name, curve) in enumerate(curves.items())
         ]
     )
     figure.update_layout(
@@ -49,7 +49,7 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
         xaxis={"title": x_title, "range": [-0.02, 1.02], **_percent_ticks(5)},
         yaxis={"title": y_title, "range": [-0.02, 1.05], **_percent_ticks(10)},
     )
-    described = "; ".join(f"{name}: {curve.area:.2f}" for name, curve in curves.items())
+    described = "; ".join(labelled(name, number(curve.area, 2)) for name, curve in curves.items())
     st.plotly_chart(figure, key=key, config=_PLAIN, alt=described)
 
 
