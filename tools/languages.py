@@ -24,9 +24,11 @@ from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po, write_po
 from markdown_it import MarkdownIt
 
+from tools.command_sentences import CLICK_SENTENCES, help_texts
 from tools.pseudo_language import PSEUDO, pseudo_catalogue
 from transfer_core.files import write_bytes
-from transfer_core.language import LANGUAGE_VARIABLE, LOCALE_VARIABLE, catalogue_folder
+from transfer_core.language import LANGUAGE_VARIABLE
+from transfer_core.recipes import LOCALE_VARIABLE, catalogue_folder
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("pages", "transfer_core")
@@ -79,6 +81,8 @@ def extract() -> Catalog:
         for texts in _sentences(path):
             place = path.relative_to(_ROOT).as_posix()
             catalogue.add(texts if len(texts) > 1 else texts[0], locations=[(place, 0)])
+    for sentence in CLICK_SENTENCES:
+        catalogue.add(sentence, locations=[("click", 0)])
     return catalogue
 
 
@@ -183,12 +187,15 @@ def _sentences(path: Path) -> Iterator[tuple[str, ...]]:
 
     Babel's own reader loses those within f-strings.
     """
-    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    code = path.read_text("utf-8")
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
     for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         name = getattr(call.func, "id", "") or getattr(call.func, "attr", "")
         texts = [text.value for text in call.args[: _CALLS.get(name, 0)] if isinstance(text, ast.Constant)]
         if texts:
             yield tuple(map(str, texts))
+    if path.parent.name == "cli":
+        yield from ((text,) for text in help_texts(code))
 
 
 if __name__ == "__main__":

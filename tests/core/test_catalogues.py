@@ -21,7 +21,8 @@ from tools.languages import (
     written,
 )
 from tools.pseudo_language import PSEUDO, pseudo
-from transfer_core.language import LOCALE_VARIABLE, _, catalogue_folder, language, plural, speaking
+from transfer_core.language import _, language, plural, speaking
+from transfer_core.recipes import LOCALE_VARIABLE, catalogue_folder
 
 CATALOGUES = sorted(catalogue_folder().glob("*.po"))
 # The words of the articles that learners read beside the app.

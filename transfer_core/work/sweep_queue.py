@@ -79,4 +79,6 @@ def _in_order(
     On one computer the quickest come first, so that there is something to see. Several computers are all busy to the
     end when the longest runs do not come last (Graham, 1969, "Bounds on multiprocessing timing anomalies").
     """
-    return sorted(configs, key=lambda config: config[0], reverse=True) if trainings.is_remote else list(configs)
+    return (
+        sorted(configs, key=lambda config: config[0], reverse=True) if trainings.is_remote else list(configs)
+    )

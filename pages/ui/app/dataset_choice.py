@@ -10,7 +10,7 @@ from pages.ui.app.process import workspace
 from pages.ui.app.words import distinct_labels
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import plural
+from transfer_core.language import date_words, plural
 from transfer_core.runs.unlabelled import has_unlabelled
 
 
@@ -40,5 +40,4 @@ def describe_dataset(dataset: ImageDataset) -> str:
 
 def id_date(identifier: str) -> str:
     """Return the date with which the id of a dataset or a run begins, such as `"28 Nov 2026"`."""
-    day = datetime.strptime(identifier[:8], "%Y%m%d")
-    return f"{day.day} {day:%b %Y}"
+    return date_words(datetime.strptime(identifier[:8], "%Y%m%d"))

@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from pages.ui.app.language_choice import language_script
 from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.person import show_received
 from pages.ui.app.process import prepare_process, visitor, work_queue
@@ -60,7 +61,7 @@ def run_page(
         session.picked_run_id = None
     look_ahead(session)
     guarded(show_sidebar)(session, step)
-    st.sidebar.html(_skeleton(), unsafe_allow_javascript=True)
+    st.sidebar.html(_skeleton() + language_script(), unsafe_allow_javascript=True)
     # Not in the sidebar, which is closed on a phone.
     guarded(show_received)(session)
     if heading:

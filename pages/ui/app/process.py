@@ -22,7 +22,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _
+from transfer_core.language import _, language
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
@@ -155,11 +155,13 @@ def stored_evaluation(run_id: str) -> Evaluation | None:
 
 def recommendation(dataset_id: str, version: int, backbone_name: str) -> Recommendation:
     """Return the recommended choices, computed once for each version of a dataset."""
-    return _recommendation(workspace(), dataset_id, version, backbone_name)
+    return _recommendation(workspace(), dataset_id, version, backbone_name, language())
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
-def _recommendation(place: Workspace, dataset_id: str, version: int, backbone_name: str) -> Recommendation:
+def _recommendation(
+    place: Workspace, dataset_id: str, version: int, backbone_name: str, spoken: str
+) -> Recommendation:
     # Two people may hold copies of the same photos, and each changes their own.
     return recommend(ImageDataset.load(place, dataset_id), get_backbone(backbone_name, place))
 

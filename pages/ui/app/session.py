@@ -24,6 +24,7 @@ from pages.ui.app.arrivals import (
     Upload,
 )
 from pages.ui.app.process import trainings, visitor, workspace
+from pages.ui.server.visitor_language import LANGUAGE_PARAMETER, asked_language
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from transfer_core.inference.answers import Answer
 
 _KEY = "session"
+_LANGUAGE_KEY = "chosen_language"
 MAX_PASTED = 20
 # No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
 _DEPTH = re.compile(r"\d{1,3}", re.ASCII)
@@ -357,6 +359,24 @@ def write_address(session: Session) -> None:
     """Write the choices to the address of the page."""
     if st.query_params.to_dict() != session.query():
         st.query_params.from_dict(session.query())
+
+
+def chosen_language() -> str:
+    """Return the language that the person chose on a page, or came with in the address; empty for neither."""
+    if _LANGUAGE_KEY not in st.session_state:
+        # The first draw takes it out of the address.
+        st.session_state[_LANGUAGE_KEY] = asked_language(st.query_params.get(LANGUAGE_PARAMETER, ""))
+    code: str = st.session_state[_LANGUAGE_KEY]
+    return code
+
+
+def keep_language(code: str) -> None:
+    """Let the person read all pages in a language from now on. To be called in a callback."""
+    st.session_state[_LANGUAGE_KEY] = code
+    # Streamlit finds what is selected in a box by its label, which changes now. What is set by code, it finds itself.
+    for key, value in st.session_state.items():
+        if value and isinstance(value, str | list) and all(isinstance(part, str) for part in value):
+            st.session_state[key] = value
 
 
 def without_teacher(run: TrainingRun) -> TrainingConfig:

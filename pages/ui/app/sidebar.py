@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from pages.ui.app.computers import show_computers, waiting_for_computer_words, with_computer
+from pages.ui.app.language_choice import show_language_choice
 from pages.ui.app.look_ahead import show_look_ahead
 from pages.ui.app.person import show_person
 from pages.ui.app.process import trainings, visitor
@@ -53,6 +54,7 @@ def show_sidebar(session: Session, current: Step | None) -> None:
         if _runs_to_show(session, current):
             st.divider()
             st.fragment(_show_trainings, run_every="2s")(session, current)
+        show_language_choice()
 
 
 def show_step_strip(session: Session, current: Step | None) -> None:

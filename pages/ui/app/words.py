@@ -14,7 +14,7 @@ from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import PrecisionChosen, RunSnapshot
-from transfer_core.language import _, percent, percent_range, plural
+from transfer_core.language import _, date_time_words, number, percent, percent_range, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -157,7 +157,7 @@ def count_words(count: int) -> str:
     """Return a number, shortened from a million on, such as `"3.4 million"`."""
     if count >= 1_000_000:
         return _("{count:.1f} million").format(count=count / 1e6)
-    return f"{count:,}"
+    return number(count)
 
 
 def learning_words(plan: FreezePlan, num_classes: int) -> str:
@@ -214,7 +214,7 @@ def model_name(run: TrainingRun) -> str:
     Streamlit identifies options by their label, so names in a list go through `distinct_labels`.
     """
     name = run.files.notes().name
-    return name or f"{run.dataset_name}, {run.created_at.day} {run.created_at:%b, %H:%M}"
+    return name or f"{run.dataset_name}, {date_time_words(run.created_at)}"
 
 
 def labelled(label: str, text: str) -> str:
@@ -238,7 +238,7 @@ def expected_sentence(evaluation: Evaluation) -> str:
 
 def percent_axis(title: str) -> dict[str, Any]:
     """Return a Plotly axis of shares, 0-1, labelled in per cent as everywhere else."""
-    shares = [number / 10 for number in range(11)]
+    shares = [tenth / 10 for tenth in range(11)]
     return {"title": title, "tickvals": shares, "ticktext": [percent(share) for share in shares]}
 
 
@@ -265,4 +265,5 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 def plain(text: str) -> str:
     """Return text from outside with all characters escaped that Streamlit's Markdown would act on."""
-    return "".join(f"\\{letter}" if letter in r"\`*_[]<>$:~#|" else letter for letter in text)
+    # A text that is kept, such as a fact of a pretrained model, is said again in the language of whoever looks.
+    return "".join(f"\\{letter}" if letter in r"\`*_[]<>$:~#|" else letter for letter in str(text))

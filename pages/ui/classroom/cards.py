@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -20,7 +20,7 @@ from transfer_core.classroom.board import Card, Training, card_of
 from transfer_core.classroom.people import people
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, percent, plural, time_words
 
 _NUM_PHOTOS = 4
 
@@ -76,11 +76,7 @@ def when_words(person_id: str) -> str:
     if attendance.is_here(person_id):
         return _("here")
     seen = attendance.last_seen(person_id)
-    return (
-        _("away since {time}").format(time=time.strftime("%H:%M", time.localtime(seen)))
-        if seen
-        else _("away")
-    )
+    return _("away since {time}").format(time=time_words(datetime.fromtimestamp(seen))) if seen else _("away")
 
 
 def counts_words(card: Card) -> str:

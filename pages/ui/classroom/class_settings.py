@@ -33,10 +33,16 @@ def _show_limits() -> None:
     st.header(_("Each pupil may have"), anchor=False)
     with st.form("class-limits-form", border=False):
         with st.container(horizontal=True):
-            photos = st.number_input(_("Photos"), 1, _MOST_PHOTOS, facts.limits.photos, step=100)
-            megabytes = st.number_input(_("Megabytes"), 1, _MOST_MEGABYTES, facts.limits.megabytes, step=256)
-            runs = st.number_input(_("Models"), 1, _MOST_RUNS, facts.limits.runs, step=5)
-            waiting = st.number_input(_("Waiting trainings"), 1, _MOST_RUNS, facts.limits.waiting)
+            photos = st.number_input(
+                _("Photos"), 1, _MOST_PHOTOS, facts.limits.photos, step=100, key="limit-photos"
+            )
+            megabytes = st.number_input(
+                _("Megabytes"), 1, _MOST_MEGABYTES, facts.limits.megabytes, step=256, key="limit-megabytes"
+            )
+            runs = st.number_input(_("Models"), 1, _MOST_RUNS, facts.limits.runs, step=5, key="limit-runs")
+            waiting = st.number_input(
+                _("Waiting trainings"), 1, _MOST_RUNS, facts.limits.waiting, key="limit-waiting"
+            )
         days = st.number_input(
             _("Days until the class is deleted (0: never)"),
             0,
@@ -44,6 +50,7 @@ def _show_limits() -> None:
             facts.days_kept,
             help=_("Then everything of all pupils is deleted for good."),
             width=320,
+            key="days-kept",
         )
         is_saved = st.form_submit_button(_("Save"), icon=":material/save:")
     if is_saved:

@@ -25,7 +25,7 @@ from transfer_core.classroom.people import get_person
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
 from transfer_core.evaluation.outcomes import in_cell, most_wrong
-from transfer_core.language import _
+from transfer_core.language import _, number
 
 _NUM_CLASSES = 8
 _NUM_PHOTOS_A_CLASS = 12
@@ -71,7 +71,7 @@ def _photo_strips(card: Card) -> str:
     for name, label in short_names(dataset.class_names[:_NUM_CLASSES]).items():
         images = [image for image in dataset.images if image.class_name == name]
         photos = [(image.id, image.class_name) for image in images[:_NUM_PHOTOS_A_CLASS]]
-        count = f"<span>{len(images):,}</span>"
+        count = f"<span>{number(len(images))}</span>"
         strips.append(
             f"<h3>{escape(label)} {count}</h3><div>{_pictures(card.person.id, dataset.id, photos)}</div>"
         )

@@ -13,6 +13,7 @@ from pages.ui.app.deleted_run import delete_run
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.pictures import thumbnails
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
@@ -114,7 +115,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         for place, row in enumerate(rows)
         if row.accuracy is not None
     )
-    st.plotly_chart(figure, key="compared-curves", config={"displayModeBar": False}, alt=described)
+    show_figure(figure, "compared-curves", described)
 
 
 def _comparisons(rows: Sequence[RunRow]) -> list[Comparison | None]:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, require
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
@@ -20,7 +21,7 @@ from pages.ui.app.words import (
     plain,
     run_backbone_title,
 )
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, date_time_words, percent, plural
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
     NUM_REPEATS,
@@ -82,7 +83,12 @@ def _show_form(session: Session) -> None:
     repeats = 1
     if dataset.split_by != "folds":
         repeats = st.slider(
-            _("Trainings of each depth, with different seeds"), 1, 5, NUM_REPEATS, help=explain("seed")
+            _("Trainings of each depth, with different seeds"),
+            1,
+            5,
+            NUM_REPEATS,
+            help=explain("seed"),
+            key="sweep-repeats",
         )
     count = len(depths) * repeats
     if st.button(
@@ -256,9 +262,7 @@ def _draw(figure: go.Figure, title: str, key: str, described: str, **y_axis: obj
         yaxis=y_axis,
         showlegend=False,
     )
-    st.plotly_chart(
-        figure, key=f"sweep-{key}", config={"displayModeBar": False}, alt=labelled(title, described)
-    )
+    show_figure(figure, f"sweep-{key}", labelled(title, described))
 
 
 def _is_active(sweep: Sweep) -> bool:
@@ -267,4 +271,4 @@ def _is_active(sweep: Sweep) -> bool:
 
 def _describe(sweep: Sweep) -> str:
     run = sweep.runs[0]
-    return f"{run.dataset_name} · {run_backbone_title(run)} · {run.created_at.day} {run.created_at:%b, %H:%M}"
+    return f"{run.dataset_name} · {run_backbone_title(run)} · {date_time_words(run.created_at)}"

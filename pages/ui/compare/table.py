@@ -24,7 +24,7 @@ from pages.ui.app.words import (
 )
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent
+from transfer_core.language import _, percent, sort_key
 from transfer_core.runs.notes import MAX_NAME_LENGTH, MAX_NOTE_LENGTH, RunNotes
 from transfer_core.runs.run_status import RunStatus, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
@@ -32,6 +32,8 @@ from transfer_core.runs.training_run import TrainingRun, runs_of
 # Editable columns, with the field of `RunNotes` that each stands for.
 _EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
 _NUM_NEWEST = 2
+# No photo set has this name.
+_EVERYTHING = ""
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,20 @@ def _rows() -> list[RunRow]:
 
 def _filtered(rows: list[RunRow]) -> list[RunRow]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        everything = _("All photos")
-        names = sorted({row.run.dataset_name for row in rows})
-        name = st.selectbox(_("Photos"), [everything, *names], key="runs-of-images", width=260)
+        names = sorted({row.run.dataset_name for row in rows}, key=sort_key)
+        name = st.selectbox(
+            _("Photos"),
+            [_EVERYTHING, *names],
+            format_func=lambda name: name or _("All photos"),
+            key="runs-of-images",
+            width=260,
+        )
         is_starred = st.toggle(_("Only starred"), key="runs-starred")
         is_trained = st.toggle(_("Only with a model"), key="runs-trained")
     return [
         row
         for row in rows
-        if name in (everything, row.run.dataset_name)
+        if name in (_EVERYTHING, row.run.dataset_name)
         and (row.notes.is_starred or not is_starred)
         and (row.run.has_model or not is_trained)
     ]
@@ -196,7 +203,7 @@ def _columns() -> dict[str, ColumnConfig]:
         "learns": config.TextColumn(_("Trainable"), width=200),
         "network": config.TextColumn(_("Pretrained model"), width=140),
         "seconds": config.NumberColumn(_("Time"), format="%d s", width=70),
-        "begun": config.DatetimeColumn(_("Started"), format="D MMM YYYY, HH:mm", width=150),
+        "begun": config.DatetimeColumn(_("Started"), format="localized", width=150),
         "note": config.TextColumn(_("Note"), max_chars=MAX_NOTE_LENGTH, width=260),
     }
 

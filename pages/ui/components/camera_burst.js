@@ -35,7 +35,7 @@ function createRecorder() {
             ...classNames.map((name) => Object.assign(document.createElement("option"), { value: name })),
         );
         find(".state").textContent = recording
-            ? words.count.replace("{count}", recording.numTaken.toLocaleString())
+            ? words.count.replace("{count}", recording.numTaken.toLocaleString(document.documentElement.lang))
             : sentence;
     };
 

@@ -177,7 +177,7 @@ function createCards() {
         if (camera.root.activeElement !== field && document.activeElement !== field) field.value = card.name;
         field.maxLength = camera.data.max_name_length;
         field.setAttribute("aria-label", words.name);
-        part(".count").textContent = card.count.toLocaleString();
+        part(".count").textContent = card.count.toLocaleString(document.documentElement.lang);
         part(".count").setAttribute("aria-hidden", "true");
         label(part(".add"), `${words.add}: ${card.name}`);
         label(part(".delete"), `${words.delete}: ${card.name}`);
@@ -295,7 +295,7 @@ function createCards() {
 }
 
 function count(text, { done, all }) {
-    return text.replace("{done}", done.toLocaleString()).replace("{all}", all.toLocaleString());
+    return text.replace("{done}", done.toLocaleString(document.documentElement.lang)).replace("{all}", all.toLocaleString(document.documentElement.lang));
 }
 
 function label(element, text) {

@@ -436,5 +436,5 @@ function describeProgress({ files, taken, takenBytes, skippedBytes, totalBytes, 
 }
 
 function fill(sentence, values) {
-    return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString?.() ?? values[name]);
+    return sentence.replace(/\{(\w+)\}/g, (_, name) => values[name].toLocaleString?.(document.documentElement.lang) ?? values[name]);
 }

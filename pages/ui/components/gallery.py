@@ -18,9 +18,11 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH
 from transfer_core.errors import InvalidConfigError
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sort_key
 
 IMAGES_A_PAGE = 48
+# No class has this name.
+_EVERYTHING = ""
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
@@ -139,12 +141,11 @@ def _filtered(
         if side in ("all", "excluded", image.split)
     ]
     with st.container(horizontal=True):
-        everything = _("All classes")
-        names = sorted({image.class_name for image in images})
-        labels = short_names(names)
+        names = sorted({image.class_name for image in images}, key=sort_key)
+        labels = {_EVERYTHING: _("All classes"), **short_names(names)}
         class_name = st.selectbox(
             _("Class"),
-            [everything, *names],
+            [_EVERYTHING, *names],
             format_func=lambda name: labels.get(name, name),
             key=f"gallery-class-{dataset.id}-{side}",
             width=260,
@@ -159,7 +160,7 @@ def _filtered(
             key=f"gallery-problem-{dataset.id}-{session.num_problems_shown}",
             width=260,
         )
-    if class_name != everything:
+    if class_name != _EVERYTHING:
         images = [image for image in images if image.class_name == class_name]
     if kind:
         # In the problem's own order, which puts what belongs together side by side.

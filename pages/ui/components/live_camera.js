@@ -91,7 +91,7 @@ function createLiveCamera() {
         const [first] = viewing.answeredAt;
         if (now - first < RATE_OVER / 3) return;
         const rate = ((viewing.answeredAt.length - 1) * 1000) / (now - first);
-        find(".rate").textContent = data.words.rate.replace("{count}", rate.toFixed(rate < 3 ? 1 : 0));
+        find(".rate").textContent = data.words.rate.replace("{count}", written(rate, rate < 3 ? 1 : 0));
     };
 
     const speak = (now, said) => {
@@ -163,4 +163,9 @@ function newPart(tag, className) {
 // A screen reader reads a status again whenever it is written, even when the text is the same.
 function write(element, text) {
     if (element.textContent !== text) element.textContent = text;
+}
+
+function written(number, digits) {
+    const limits = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    return number.toLocaleString(document.documentElement.lang, limits);
 }

@@ -46,18 +46,22 @@ def show_smaller_model(session: Session, run: TrainingRun) -> None:
 
 
 def _offer(session: Session, run: TrainingRun) -> None:
-    backbones = smaller_backbones(run)
+    backbones = {found.name: found for found in smaller_backbones(run)}
     if not backbones:
         st.caption(_("No pretrained model here is both smaller and faster than the one of your model."))
         return
-    backbone = st.selectbox(
+    chosen = st.selectbox(
         _("Pretrained model to start from"),
-        backbones,
-        format_func=lambda found: f"{found.title} · {memory_words(found.num_parameters * _BYTES_EACH)}",
+        list(backbones),
+        format_func=lambda name: _size_line(backbones[name]),
         key=f"smaller-{run.id}",
     )
     if st.button(_("Teach a smaller model"), icon=":material/school:", key="teach"):
-        _teach(session, run, backbone)
+        _teach(session, run, backbones[chosen])
+
+
+def _size_line(backbone: Backbone) -> str:
+    return f"{backbone.title} · {memory_words(backbone.num_parameters * _BYTES_EACH)}"
 
 
 def _teach(session: Session, run: TrainingRun, backbone: Backbone) -> None:

@@ -50,22 +50,25 @@ def is_adding(session: Session) -> bool:
 
 def show_image_sources(session: Session) -> None:
     """Draw the choice of a way to add images, and the way that is chosen."""
-    ways: dict[str, Callable[[Session, ImageDataset | None], None]] = {
-        _("A folder"): _show_folder,
-        _("A zip or tar file"): _show_archive,
-        _("The camera"): _show_camera,
-        _("From a video"): show_video,
-        _("One class"): _show_class,
-        _("Photos without labels"): show_unlabelled,
-        _("A sample"): _show_samples,
+    ways: dict[str, tuple[str, Callable[[Session, ImageDataset | None], None]]] = {
+        "folder": (_("A folder"), _show_folder),
+        "archive": (_("A zip or tar file"), _show_archive),
+        "camera": (_("The camera"), _show_camera),
+        "video": (_("From a video"), show_video),
+        "class": (_("One class"), _show_class),
+        "unlabelled": (_("Photos without labels"), show_unlabelled),
+        "sample": (_("A sample"), _show_samples),
     }
     if os.environ.get(ROOT_VARIABLE):
-        ways[_("This computer")] = lambda session, dataset: show_server_folder(session, _to_extend(dataset))
+        ways["server"] = (
+            _("This computer"),
+            lambda session, dataset: show_server_folder(session, _to_extend(dataset)),
+        )
     if workspace().dataset_ids():
-        ways[_("Earlier photos")] = _show_earlier
+        ways["earlier"] = (_("Earlier photos"), _show_earlier)
     dataset = session.dataset
     # Photos that wait are found again after a refresh.
-    first = _("Photos without labels") if dataset and has_unlabelled(dataset) else _first_way()
+    first = "unlabelled" if dataset and has_unlabelled(dataset) else _first_way()
     if first != next(iter(ways)):
         ways = {first: ways[first], **ways}
     chosen = st.segmented_control(
@@ -73,16 +76,17 @@ def show_image_sources(session: Session) -> None:
         list(ways),
         default=first,
         required=True,
+        format_func=lambda way: ways[way][0],
         key="image-source",
         width="stretch",
     )
     show_use_my_phone(session)
-    if chosen != _("A folder"):
+    if chosen != "folder":
         session.leave_upload()
     _show_brightness(session, dataset)
     with forgetting_lost_questions(session):
-        ways[chosen or first](session, dataset)
-    if dataset is None and chosen != _("A sample") and not session.is_bringing_photos:
+        ways[chosen or first][1](session, dataset)
+    if dataset is None and chosen != "sample" and not session.is_bringing_photos:
         st.header(_("Or try a sample"), anchor=False)
         _show_samples(session, dataset)
 
@@ -90,7 +94,7 @@ def show_image_sources(session: Session) -> None:
 def _first_way() -> str:
     """Return the camera on a phone, which has no folders, and a folder on a computer."""
     is_phone = "Mobi" in st.context.headers.get("User-Agent", "")
-    return _("The camera") if is_phone else _("A folder")
+    return "camera" if is_phone else "folder"
 
 
 def _show_brightness(session: Session, dataset: ImageDataset | None) -> None:
@@ -174,6 +178,7 @@ def _show_class(session: Session, dataset: ImageDataset | None) -> None:
             placeholder=_("for example: cat"),
             max_chars=MAX_NAME_LENGTH,
             help=_("An existing name adds photos to that class."),
+            key="new-class",
         )
         files = st.file_uploader(
             _("Photos of this class"),

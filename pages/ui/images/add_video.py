@@ -83,7 +83,10 @@ def _show_form(session: Session, dataset: ImageDataset | None) -> None:
     )
     with st.form("add-video", border=True, enter_to_submit=False):
         name = st.text_input(
-            _("Name of the class"), placeholder=_("for example: cat"), max_chars=MAX_NAME_LENGTH
+            _("Name of the class"),
+            placeholder=_("for example: cat"),
+            max_chars=MAX_NAME_LENGTH,
+            key="video-class",
         )
         file = st.file_uploader(
             _("A video of this class"),
@@ -99,6 +102,7 @@ def _show_form(session: Session, dataset: ImageDataset | None) -> None:
             DEFAULT_NUM_PHOTOS,
             step=_STEP,
             help=_("Blurred and repeated frames are skipped."),
+            key="video-photos",
         )
         submitted = st.form_submit_button(
             _("Add photos from this video"), icon=":material/movie:", type="primary"

@@ -9,7 +9,7 @@ from pages.ui.app.words import plain, short_names
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Edit
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name, shown_name
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sort_key
 
 
 def show_last_edit(dataset: ImageDataset) -> None:
@@ -24,7 +24,7 @@ def show_class_editor(dataset: ImageDataset) -> None:
     with st.expander(_("Rename, merge or delete a class"), icon=":material/edit:"):
         name = st.selectbox(
             _("Class"),
-            list(dataset.class_names),
+            sorted(dataset.class_names, key=sort_key),
             format_func=short_names(dataset.class_names).__getitem__,
             key=f"edited-class-{dataset.version}",
         )

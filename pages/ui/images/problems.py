@@ -17,7 +17,7 @@ from pages.ui.app.words import plain
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, plural
+from transfer_core.language import _, language, plural, said
 from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
@@ -31,7 +31,12 @@ def find_problems(session: Session, dataset: ImageDataset) -> list[Problem]:
     """Return the problems of a dataset, and take over the result of a label check that has ended."""
     _take_label_check(session, dataset)
     return _examined(
-        str(workspace().root), dataset.id, dataset.version, session.suspicions_about(dataset), dataset
+        str(workspace().root),
+        dataset.id,
+        dataset.version,
+        session.suspicions_about(dataset),
+        language(),
+        dataset,
     )
 
 
@@ -88,7 +93,12 @@ def show_photo_check(session: Session, dataset: ImageDataset, problems: Sequence
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def _examined(
-    place: str, dataset_id: str, version: int, suspicions: tuple[Suspicion, ...], _dataset: ImageDataset
+    place: str,
+    dataset_id: str,
+    version: int,
+    suspicions: tuple[Suspicion, ...],
+    spoken: str,
+    _dataset: ImageDataset,
 ) -> list[Problem]:
     return examine(_dataset, suspicions)
 
@@ -187,7 +197,7 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
     files = [file for file in dataset.left_out if file.name in names and not file.is_expected]
     title = plural("Show the file", "Show the {count} files", len(files))
     with st.expander(title, icon=":material/rule:", expanded=len(files) <= 5):
-        show_left_out_files([(file.name, file.reason) for file in files], f"files-{problem.kind}")
+        show_left_out_files([(file.name, said(file.reason)) for file in files], f"files-{problem.kind}")
 
 
 def _fix(dataset: ImageDataset, problem: Problem) -> None:

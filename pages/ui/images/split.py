@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.words import labelled, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
@@ -27,7 +28,12 @@ def show_split(dataset: ImageDataset) -> None:
             share = _choose_share(dataset)
         elif split_by == "folds":
             num_folds = st.slider(
-                _("Number of folds"), MIN_FOLDS, MAX_FOLDS, num_folds, help=explain("cross-validation")
+                _("Number of folds"),
+                MIN_FOLDS,
+                MAX_FOLDS,
+                num_folds,
+                help=explain("cross-validation"),
+                key=f"folds-{dataset.id}-{num_folds}",
             )
             st.caption(
                 _(
@@ -40,7 +46,10 @@ def show_split(dataset: ImageDataset) -> None:
         seed = dataset.seed
         if split_by != "folders":
             lowest, highest = map(int, bounds_of("seed"))
-            seed = int(st.number_input(_("Seed of the split"), lowest, highest, seed, help=explain("seed")))
+            key = f"seed-{dataset.id}-{seed}"
+            seed = int(
+                st.number_input(_("Seed of the split"), lowest, highest, seed, help=explain("seed"), key=key)
+            )
         st.caption(_("With two recordings of a class, we never validate on a recording we trained on."))
     chosen = (share, seed, split_by, num_folds)
     if chosen != (dataset.validation_split, dataset.seed, dataset.split_by, dataset.num_folds):
@@ -63,7 +72,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
                 y=[escape(labels[name]) for name in counts],
                 x=list(counts.values()),
                 orientation="h",
-                text=[f"{count:,}{mark}" for count in counts.values()],
+                text=[f"{number(count)}{mark}" for count in counts.values()],
                 textposition="inside",
                 textangle=0,
                 insidetextanchor="middle",
@@ -85,7 +94,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
         labelled(name, ", ".join(labelled(title, number(counts[name])) for title, counts, *_look in parts))
         for name in dataset.class_names
     )
-    st.plotly_chart(figure, key="class-counts", config={"displayModeBar": False}, alt=described)
+    show_figure(figure, "class-counts", described)
 
 
 def _choose_way(dataset: ImageDataset) -> SplitBy:
@@ -113,6 +122,7 @@ def _choose_share(dataset: ImageDataset) -> float:
         step=5,
         format="%d %%",
         help=explain("validation"),
+        key=f"share-{dataset.id}-{percent}",
     )
     # Keep a share that the slider cannot show, such as one from the command line, until the slider is moved.
     return dataset.validation_split if share == min(max(percent, 5), 50) else share / 100

@@ -31,7 +31,7 @@ from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import InvalidConfigError, TransferStudioError
 from transfer_core.evaluation.clustering import MOST_CLUSTERS
-from transfer_core.language import _, plural
+from transfer_core.language import _, number, plural, said, sort_key
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import (
     Pile,
@@ -218,7 +218,7 @@ def _choose_pile(session: Session, dataset: ImageDataset, found: Unlabelled) -> 
         list(by_key),
         default=session.open_pile if session.open_pile in by_key else next(iter(by_key)),
         required=True,
-        format_func=lambda key: f"{plain(_title(by_key[key]))} · {len(by_key[key].images):,}",
+        format_func=lambda key: f"{plain(_title(by_key[key]))} · {number(len(by_key[key].images))}",
         # A pile that is empty now must not stay chosen.
         key=f"pile-{dataset.id}-{hash(tuple(by_key))}",
     )
@@ -238,7 +238,9 @@ def _title(pile: Pile) -> str:
 
 
 def _show_pile(session: Session, dataset: ImageDataset, found: Unlabelled, pile: Pile) -> None:
-    names = sorted({*dataset.class_names, *(other.name for other in found.piles if other.kind == "class")})
+    names = sorted(
+        {*dataset.class_names, *(other.name for other in found.piles if other.kind == "class")}, key=sort_key
+    )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         class_name = st.selectbox(
             _("Class of these photos"),
@@ -361,7 +363,7 @@ def _throw_away(dataset: ImageDataset, ids: Sequence[str]) -> None:
 
 
 def _show_left_out(found: Unlabelled) -> None:
-    files = [(file.name, file.reason) for file in found.photos.left_out if not file.is_expected]
+    files = [(file.name, said(file.reason)) for file in found.photos.left_out if not file.is_expected]
     if files:
         title = plural("{count} file was not added", "{count} files were not added", len(files))
         with st.expander(title, icon=":material/rule:"):

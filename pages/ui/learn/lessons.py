@@ -25,7 +25,7 @@ from pages.ui.learn.figures import (
 )
 from pages.ui.learn.race import show_race
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent, significant
+from transfer_core.language import _, number, percent, significant
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.all_photos import trains_on_all
@@ -246,7 +246,7 @@ def _see_transfer(run: TrainingRun, snapshot: RunSnapshot) -> Example:
         )
     ).format(
         count=count_words(run.backbone.num_parameters),
-        photos=f"{_num_photos_learned(run, snapshot):,}",
+        photos=number(_num_photos_learned(run, snapshot)),
         accuracy=percent(snapshot.accuracy or 0.0),
     )
     return Example(text, _("See it in your model"), Step.RESULTS.page, "overview")

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task, waiting_words
@@ -167,4 +168,4 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
         )
         for score in ranked
     )
-    st.plotly_chart(figure, key="audition-chart", config={"displayModeBar": False}, alt=described)
+    show_figure(figure, "audition-chart", described)

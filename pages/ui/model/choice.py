@@ -50,7 +50,7 @@ def show_card(session: Session) -> None:
             if backbone.name == DEFAULT_BACKBONE:
                 st.badge(_("Recommended"), icon=":material/thumb_up:", color="green")
             st.header(plain(backbone.title), anchor=False)
-            st.markdown(backbone.when_to_pick)
+            st.markdown(str(backbone.when_to_pick))
             if backbone.is_own:
                 st.caption(lineage_words(backbone), help=explain("lineage"))
             with st.container(horizontal=True):
@@ -89,7 +89,7 @@ def _show_row(session: Session, backbone: Backbone) -> None:
         with st.container(gap=None, width="stretch"):
             facts = f":small[{facts_line(backbone)}]"
             st.markdown(f"**{plain(backbone.title)}** · {facts}")
-            st.markdown(backbone.when_to_pick)
+            st.markdown(str(backbone.when_to_pick))
         _show_details_button(session, backbone, f"details-{backbone.name}", "")
         if backbone.weights.are_available:
             show_use_button(session, backbone, f"use-{backbone.name}")
@@ -169,7 +169,7 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
 
 def show_details(session: Session, backbone: Backbone) -> None:
     """Draw all facts about a backbone, and the button to choose or download it."""
-    st.markdown(backbone.when_to_pick)
+    st.markdown(str(backbone.when_to_pick))
     show_facts(backbone)
     show_metrics(backbone)
     show_small_print(backbone)

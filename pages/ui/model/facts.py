@@ -9,7 +9,7 @@ from pages.ui.app.glossary import explain
 from pages.ui.app.words import count_words, plain
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.choice import speed_of
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, number, percent, plural
 
 OFFLINE_ICON = ":material/offline_pin:"
 
@@ -92,7 +92,7 @@ def show_small_print(backbone: Backbone) -> None:
                     )
                     for block in backbone.blocks
                 ],
-                _("Values"): [f"{block.num_parameters:,}" for block in backbone.blocks],
+                _("Values"): [number(block.num_parameters) for block in backbone.blocks],
             }
         )
         st.dataframe(table, hide_index=True, width="stretch")

@@ -100,7 +100,7 @@ def _show_classes(evaluation: Evaluation) -> None:
             "recall": st.column_config.ProgressColumn(_("Recall"), help=explain("recall"), **share),
             "f1": st.column_config.ProgressColumn(_("F1"), help=explain("f1"), **share),
             "support": st.column_config.NumberColumn(_("Photos"), format="%d"),
-            "area": st.column_config.NumberColumn(_("AUC"), help=explain("roc"), format="%.3f"),
+            "area": st.column_config.NumberColumn(_("AUC"), help=explain("roc"), format="localized"),
         },
         key="classes",
     )

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.process import workspace
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.tasks import learning_curve_of, start_learning_curve
@@ -109,7 +110,7 @@ def _show_chart(curve: LearningCurve) -> None:
     described = _("With {fewest} photos accuracy is {first}, with {most} photos {last}.").format(
         first=percent(accuracies[0]), fewest=counts[0], last=percent(accuracies[-1]), most=counts[-1]
     )
-    st.plotly_chart(figure, key="learning-curve-chart", config={"displayModeBar": False}, alt=described)
+    show_figure(figure, "learning-curve-chart", described)
 
 
 def _show_table(curve: LearningCurve) -> None:

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
-import streamlit as st
 
+from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.words import labelled, short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
@@ -16,7 +16,6 @@ from transfer_core.inference.calibration import reliability
 from transfer_core.language import _, number, percent
 
 _MOST_POINTS = 300
-_PLAIN = {"displayModeBar": False}
 # Also colour-blind people can distinguish them (Okabe and Ito, 2008).
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9a9e", "#b8a900")
 _DASHES = ("solid", "dash", "dot")
@@ -50,7 +49,7 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
         yaxis={"title": y_title, "range": [-0.02, 1.05], **_percent_ticks(10)},
     )
     described = "; ".join(labelled(name, number(curve.area, 2)) for name, curve in curves.items())
-    st.plotly_chart(figure, key=key, config=_PLAIN, alt=described)
+    show_figure(figure, key, described)
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
@@ -100,7 +99,7 @@ def show_reliability(evaluation: Evaluation) -> None:
         yaxis={"title": _("accuracy"), "range": [-0.05, 1.08], **_percent_ticks(10)},
     )
     described = _("The average gap to the ideal line is {gap}.").format(gap=percent(evaluation.ece, digits=1))
-    st.plotly_chart(figure, key="reliability", config=_PLAIN, alt=described)
+    show_figure(figure, "reliability", described)
 
 
 def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, float]) -> None:
@@ -143,7 +142,7 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
     described = _(
         "Now {share} of the photos get an answer, and {accuracy} of the answers are correct."
     ).format(share=percent(chosen[0]), accuracy=percent(chosen[1]))
-    st.plotly_chart(figure, key="coverage", config=_PLAIN, alt=described)
+    show_figure(figure, "coverage", described)
 
 
 def _percent_ticks(num_steps: int) -> dict[str, list[float] | list[str]]:

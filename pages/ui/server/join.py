@@ -18,6 +18,7 @@ from starlette.routing import Route
 from pages.ui.server.plain_page import plain_page, sentence_page
 from pages.ui.server.rate_limit import RateLimit
 from pages.ui.server.service import service
+from pages.ui.server.visitor_language import language_links
 from transfer_core.classroom.board import card_of, datasets_of
 from transfer_core.classroom.facts import ClassFacts, Classroom, is_class_mode
 from transfer_core.classroom.handout import received
@@ -199,6 +200,7 @@ def _join_page(
     headers: dict[str, str] | None = None,
 ) -> HTMLResponse:
     said = f'<p class="trouble" role="alert">{escape(trouble)}</p>' if trouble else ""
+    languages = language_links(**({"code": code[:20]} if code else {}))
     code, name = escape(code[:20]), escape(name[:MAX_NAME_LENGTH])
     animals = "".join(
         f'<button name="animal" value="{escape(animal)}">{escape(animal)}</button>' for animal in _animals()
@@ -213,7 +215,7 @@ def _join_page(
         f'<input id="name" name="name" value="{name}" maxlength="{MAX_NAME_LENGTH}" autocomplete="given-name">'
         f'<button class="primary">{escape(_("Join"))}</button>'
         f'<fieldset><legend>{escape(_("Or join as an animal"))}</legend><div class="choices">{animals}</div>'
-        "</fieldset></form>",
+        f"</fieldset></form>{languages}",
         status,
         headers,
     )

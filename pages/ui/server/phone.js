@@ -238,7 +238,7 @@ function newCard(name) {
 
 function showCard(card, { name, count, photos }) {
     const ofClass = waiting.filter((photo) => photo.name === name);
-    card.querySelector(".count").textContent = (count + ofClass.length).toLocaleString();
+    card.querySelector(".count").textContent = (count + ofClass.length).toLocaleString(document.documentElement.lang);
     card.querySelectorAll("input").forEach((input) => (input.disabled = isOver));
     const own = ownThumbnails.get(name) ?? [];
     const stored = own.length ? [] : photos.map((id) => `${here}/photos/${id}`);
@@ -270,7 +270,7 @@ function showProgress() {
     const isStuck = left && pause > SHORTEST_PAUSE;
     const kept = store ? words.kept : words.keepOpen;
     const text = isStuck ? delay || words.stuck : left ? words.sending : lastWords();
-    const filled = text.replace("{done}", numDone.toLocaleString()).replace("{all}", all.toLocaleString());
+    const filled = text.replace("{done}", numDone.toLocaleString(document.documentElement.lang)).replace("{all}", all.toLocaleString(document.documentElement.lang));
     write(find(".state"), isStuck || (left && !store) ? `${filled} ${kept}` : filled);
     find(".again").hidden = !isStuck || isOver;
     find(".again").textContent = words.again;

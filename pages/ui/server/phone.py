@@ -25,7 +25,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.thumbnails import stored_thumbnail
 from transfer_core.data.limits import limits
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError
-from transfer_core.language import _
+from transfer_core.language import _, language_tag
 
 PREFIX = "/phone"
 MAX_NAME_LENGTH = 60
@@ -73,6 +73,7 @@ def serve_page(request: Request) -> Response:
         "words": _words(),
     }
     parts = {
+        "LANGUAGE": language_tag(),
         "TITLE": _("Photos for Transfer Studio"),
         "NONCE": nonce,
         "STYLE": _content("plain_page.css") + _content("phone.css"),

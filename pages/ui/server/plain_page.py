@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starlette.responses import HTMLResponse
 
-from transfer_core.language import _
+from transfer_core.language import _, language_tag
 
 _STYLE = (Path(__file__).parent / "plain_page.css").read_text("utf-8")
 _SECONDS_UNTIL_LOADED_AGAIN = 10
@@ -32,7 +32,7 @@ def plain_page(
     """
     shown = escape(title)
     return HTMLResponse(
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html><html lang="{language_tag()}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{shown} · Transfer Studio</title><style>{_STYLE}</style></head>"
         f'<body><main><p class="app">Transfer Studio</p><h1>{shown}</h1>{body}</main></body></html>',

@@ -14,6 +14,7 @@ from pages.ui.server.attendance import NotesAttendance
 from pages.ui.server.front_end import FrontEndFiles
 from pages.ui.server.gate import Gate
 from pages.ui.server.service import lifespan
+from pages.ui.server.visitor_language import SpeaksToVisitor
 
 ROUTES: list[BaseRoute] = [
     *certificate.ROUTES,
@@ -23,5 +24,10 @@ ROUTES: list[BaseRoute] = [
     *api.ROUTES,
     *class_routes.ROUTES,
 ]
-MIDDLEWARE = [Middleware(Gate), Middleware(FrontEndFiles), Middleware(NotesAttendance)]
+MIDDLEWARE = [
+    Middleware(SpeaksToVisitor),
+    Middleware(Gate),
+    Middleware(FrontEndFiles),
+    Middleware(NotesAttendance),
+]
 LIFESPAN = lifespan

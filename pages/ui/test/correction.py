@@ -11,7 +11,7 @@ from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.words import plain, short_names
-from transfer_core.language import _
+from transfer_core.language import _, sort_key
 from transfer_core.runs.corrections import add_correction, dataset_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -41,7 +41,7 @@ def show_correction(
         labels = short_names(dataset.class_names)
         class_name = st.selectbox(
             _("What is it really?"),
-            [name for name in dataset.class_names if name != said],
+            sorted((name for name in dataset.class_names if name != said), key=sort_key),
             index=None,
             format_func=lambda name: labels.get(name, name),
             placeholder=_("Choose a class, or type a new one"),

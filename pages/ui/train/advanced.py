@@ -27,7 +27,7 @@ from transfer_core.config import (
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.pixels import readable_batches
-from transfer_core.language import _
+from transfer_core.language import _, number
 from transfer_core.training.all_photos import reason_against_all_photos
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.freezing import FreezePlan
@@ -247,7 +247,7 @@ def _show_class_weights(dataset: ImageDataset, config: TrainingConfig) -> None:
         return
     st.caption(_("Weight of a photo of each class:"))
     st.dataframe(
-        {_("class"): list(weights), _("weight"): [round(weight, 2) for weight in weights.values()]},
+        {_("class"): list(weights), _("weight"): [number(weight, 2) for weight in weights.values()]},
         hide_index=True,
         width="content",
     )
