@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from transfer_core.errors import InvalidConfigError
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 from transfer_core.schema import Text
 
 Schedule = Literal["head_then_fine_tune", "head_only", "one_phase", "gradual"]
@@ -201,7 +201,7 @@ def _refusal(choice: str, value: object) -> str:
             value = next(part for part in value if part not in get_args(kind))
     if kind is bool or get_origin(kind) is Literal:
         return _("{title}: {value} is not known. Choose one of: {known}.").format(
-            title=title, value=value, known=", ".join(map(str, get_args(kind) or (True, False)))
+            title=title, value=value, known=names_list(get_args(kind) or (True, False))
         )
     if kind is Text:
         return _("{title}: {value} is not a list of names.").format(title=title, value=value)

@@ -106,7 +106,5 @@ def _reason(error: Exception) -> str:
         case urllib.error.URLError(reason=TimeoutError()):
             return _("the server stopped answering")
         case urllib.error.URLError():
-            return _("the server cannot be reached: {reason}").format(
-                reason=getattr(error.reason, "strerror", None) or error.reason
-            )
+            return _("the server cannot be reached: {reason}").format(reason=error.reason)
     return str(error) or type(error).__name__

@@ -7,13 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
 from transfer_core.errors import WorkspaceError
 from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, file_version, read_json, write_json
 from transfer_core.language import _
-from transfer_core.schema import decoded
+from transfer_core.schema import decoded, encoded
 
 Facts = TypeVar("Facts")
 
@@ -40,7 +38,7 @@ class FactsFile(Generic[Facts]):
         cost: Callable[[], str] = lambda: "",
         reason: Callable[[], str] = lambda: _("its content is not valid"),
         from_dict: Callable[[dict[str, Any]], Facts] | None = None,
-        to_dict: Callable[[Facts], dict[str, Any]] = msgspec.to_builtins,
+        to_dict: Callable[[Facts], dict[str, Any]] = encoded,
         *,
         indent: int | None = 1,
     ) -> None:

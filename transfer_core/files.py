@@ -16,7 +16,6 @@ from transfer_core.language import _
 
 # Together 1.3 s, far longer than this app, a virus scanner or a backup reads a file.
 _SECONDS_BETWEEN_TRIES = tuple(0.01 * 2**number for number in range(7))
-_LONGEST_REASON = 300
 # The system is short of something; the file that was to be opened may be sound.
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
@@ -71,7 +70,7 @@ def check_shortage(error: BaseException) -> None:
     if isinstance(error, OSError) and error.errno in _SHORTAGES:
         raise WorkspaceError(
             _("A file could not be opened: {reason}. Close other programs, then try again.").format(
-                reason=error.strerror or error
+                reason=error
             )
         ) from error
 
@@ -103,7 +102,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             _(
                 "{file} could not be saved: {reason}. An earlier version of it was kept. Free some space or "
                 "choose another workspace folder, then try again."
-            ).format(file=path.name, reason=error.strerror or error)
+            ).format(file=path.name, reason=error)
         ) from error
     finally:
         with suppress(OSError):
@@ -187,8 +186,7 @@ def read_json(path: Path, cost: str = "") -> dict[str, Any]:
         ) from error
     except (OSError, ValueError) as error:
         check_shortage(error)
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise damaged_file(path, str(reason), cost) from error
+        raise damaged_file(path, error, cost) from error
 
 
 def parse_json(content: bytes) -> dict[str, Any]:
@@ -218,17 +216,17 @@ def parse_json(content: bytes) -> dict[str, Any]:
     return values
 
 
-def damaged_file(path: Path, reason: str, cost: str = "") -> WorkspaceError:
+def damaged_file(path: Path, reason: str | Exception, cost: str = "") -> WorkspaceError:
     """Return the error about a file whose content this app did not write.
 
     Args:
         path: The file, in the folder of its run or dataset.
-        reason: In lower case, to stand behind a colon.
+        reason: In lower case, to stand behind a colon; of an error its message.
         cost: Sentences on what is lost without the file and what to do; general advice if not given.
     """
     return WorkspaceError(
         _("{file} of {folder} is damaged: {reason}. {cost}").format(
-            file=path.name, folder=path.parent.name, reason=reason[:_LONGEST_REASON], cost=cost or _advice()
+            file=path.name, folder=path.parent.name, reason=reason, cost=cost or _advice()
         )
     )
 

@@ -187,6 +187,8 @@ def stored(text: str) -> StoredText:
 
 def said(text: StoredText) -> str:
     """Return a stored text in the language of the visitor; a finished sentence where the catalogue knows it."""
+    if isinstance(text, Message):
+        return str(text)
     return Message(Sentence(text) if isinstance(text, str) else text)
 
 
@@ -266,6 +268,8 @@ def _date_locale() -> Locale:
 def _value(value: Any) -> Value:
     if isinstance(value, Message):
         return value.recipe
+    if isinstance(value, OSError) and value.strerror:
+        return Sentence(value.strerror)
     if isinstance(value, BaseException):
         return _value(str(value))
     if value is None or isinstance(value, float):

@@ -106,6 +106,6 @@ def _lock(path: Path, seconds: float) -> FileLock:
 def _cannot_be_locked(folder: Path, error: OSError) -> WorkspaceError:
     return WorkspaceError(
         _("The folder {folder} cannot be used: {reason}. Free some space, or allow writing to it.").format(
-            folder=folder.name, reason=error.strerror or error
+            folder=folder.name, reason=error
         )
     )

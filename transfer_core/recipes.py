@@ -37,9 +37,9 @@ _MOST_LEVELS = 8
 _MOST_PARTS = 1000
 # After these ends of Chinese sentences there is no space.
 _WIDE_ENDS = ("。", "！", "？")  # noqa: RUF001
-# What a placeholder may say behind its colon: thousands separated, and a number of decimals.
+# What a placeholder may say behind its colon: thousands separated and a number of decimals, or a number of digits.
 _PLACEHOLDER = re.compile(
-    r"(?P<brace>{{|}})|{(?P<name>\w+)(?::(?P<sign>\+?)(?P<thousands>,?)(?:\.(?P<digits>\d)f)?)?}"
+    r"(?P<brace>{{|}})|{(?P<name>\w+)(?::(?P<sign>\+?)(?P<thousands>,?)(?:\.(?P<digits>\d)f)?|:(?P<general>(?:\.\d)?g))?}"
 )
 
 _Text = Annotated[str, Meta(max_length=MOST_LETTERS)]
@@ -155,7 +155,7 @@ class _Writing:
             case Number():
                 text = _number(value, self._locale)
             case float():
-                text = repr(value).replace(".", get_decimal_symbol(self._locale))
+                text = self._localized(repr(value))
             case _:
                 text = str(value)
         self._letters_left -= 1 + len(text)
@@ -179,15 +179,22 @@ class _Writing:
         if found["name"] not in values:
             return found[0]
         value, sign = values[found["name"]], ""
-        if isinstance(value, int | float) and (found["digits"] is not None or found["thousands"]):
+        if isinstance(value, int | float) and found["general"]:
+            value = self._localized(format(value, found["general"]))
+        elif isinstance(value, int | float) and (found["digits"] is not None or found["thousands"]):
             sign = "+" if found["sign"] and value >= 0 else ""
             value = Number(value, int(found["digits"] or 0), thousands=bool(found["thousands"]))
         return sign + self.of(value, level + 1)
 
+    def _localized(self, digits: str) -> str:
+        symbol: str = get_decimal_symbol(self._locale)
+        return digits.replace(".", symbol)
+
     def _joined(self, parts: list[str], style: str) -> str:
         if style == "and":
             # Without the comma before "and" that Americans write.
-            return format_list(parts, locale="en_GB" if self._code == ENGLISH else self._locale)
+            listed: str = format_list(parts, locale="en_GB" if self._code == ENGLISH else self._locale)
+            return listed
         if style == "names":
             between: str = self._locale.list_patterns["standard"]["middle"].format("", "")
             return between.join(parts)

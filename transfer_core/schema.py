@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+
+from transfer_core.language import Message
 
 # JSON readers in other languages keep whole numbers exact up to here.
 _LARGEST = 2**53
@@ -28,6 +30,11 @@ CONTROL_CHARACTERS_AND_LINES = re.compile(f"[\t\n{_CONTROL}]")
 _T = TypeVar("_T")
 
 
+def encoded(facts: object) -> Any:
+    """Return a struct as JSON values. A name that the app has given, in some language, is the person's from then on."""
+    return msgspec.to_builtins(facts, enc_hook=_finished)
+
+
 def decoded(values: object, kind: type[_T]) -> _T:
     """Return JSON values as a struct, checked against its declaration: types, ranges and unknown fields.
 
@@ -42,3 +49,9 @@ def decoded(values: object, kind: type[_T]) -> _T:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
+
+
+def _finished(value: object) -> str:
+    if isinstance(value, Message):
+        return str.__str__(value)
+    raise NotImplementedError

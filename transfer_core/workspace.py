@@ -187,7 +187,7 @@ class Workspace:
                 _(
                     "The workspace folder {folder} cannot be used: {reason}. Choose another one with "
                     "{variable} or --workspace."
-                ).format(folder=self.root, reason=error.strerror or error, variable=WORKSPACE_VARIABLE)
+                ).format(folder=self.root, reason=error, variable=WORKSPACE_VARIABLE)
             ) from error
         return folder
 

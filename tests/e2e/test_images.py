@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from tests.conftest import MakeImage
 from tests.e2e.conftest import LONG, Server, choose_folder, click_button, heading, settle
 from transfer_core.data.dataset import ImageDataset
+from transfer_core.language import said
 
 pytestmark = pytest.mark.browser
 
@@ -90,7 +91,7 @@ def test_nothing_good_is_lost_among_bad_files(
     expect(heading(page, "All photos")).to_be_visible()
     expect(page.get_by_text("24 photos in 3 classes.")).to_be_visible()
     dataset = the_dataset(server)
-    assert {file.name: file.reason for file in dataset.left_out if not file.is_expected} == {
+    assert {file.name: said(file.reason) for file in dataset.left_out if not file.is_expected} == {
         "red/cut-off.jpg": "the photo is cut off or damaged",
         "red/text.jpg": "it is not a photo, whatever its name says",
         "blue/empty.png": "the file is empty (0 bytes)",
@@ -286,7 +287,7 @@ def test_loose_files_with_a_table_get_its_labels(server: Server, person: Person,
     expect(page.get_by_text("16 photos in 2 classes.")).to_be_visible()
     dataset = the_dataset(server)
     assert dataset.counts() == {"blue": 8, "green": 8}
-    assert {file.reason for file in dataset.left_out} == {"labels.csv does not name it"}
+    assert {said(file.reason) for file in dataset.left_out} == {"labels.csv does not name it"}
 
 
 def test_a_file_larger_than_a_batch_arrives_in_parts(

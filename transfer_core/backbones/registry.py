@@ -24,7 +24,7 @@ from transfer_core.backbones.published.zoo import build_zoo_network
 from transfer_core.backbones.published.zoo_weights import WeightsFile, ZooWeights
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
-from transfer_core.language import _
+from transfer_core.language import N_, _, names_list
 from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def get_backbone(name: str, workspace: Workspace | None = None) -> Backbone:
     raise NotFoundError(
         _(
             "There is no backbone called {name}. Choose another, such as {known}. The Model page lists all."
-        ).format(name=name[:60], known=", ".join(known))
+        ).format(name=name[:60], known=names_list(known))
     )
 
 
@@ -133,7 +133,7 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
                     )
                 ),
                 "weights_source": source.format(
-                    packages=", ".join(part["package"] for part in packages.values())
+                    packages=names_list(part["package"] for part in packages.values())
                 ),
                 "lineage": ("ImageNet",),
             }
@@ -151,6 +151,6 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
             return {
                 "weights": RandomWeights(name, seed),
                 "weights_source": _("Random values"),
-                "lineage": (_("random weights"),),
+                "lineage": (N_("random weights"),),
             }
     raise ValueError(f"the record of {name} does not say where its weights come from")

@@ -176,7 +176,7 @@ def export(run_id: str, format_name: str, output_dir: Path | None, root: Path | 
     workspace = open_workspace(root)
     run = TrainingRun.load(workspace, run_id)
     prepare(workspace, format_name, on_progress=print_download("ONNX Runtime Web"))
-    bundle = export_run(workspace, run, format_name, output_dir, on_step=print_note)
+    bundle = export_run(workspace, run, format_name, output_dir, on_step=lambda step: print_note(said(step)))
     line = _(
         "{variant}: {num_same} of {num_images} photos have the same top class, largest difference "
         "{difference}"

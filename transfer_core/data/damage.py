@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import DamagedPhotosError
-from transfer_core.language import _, plural
+from transfer_core.language import _, names_list, plural
 
 Result = TypeVar("Result")
 
@@ -116,4 +116,4 @@ def leave_out_damaged(
 
 def _names(photos: Sequence[tuple[str, str]]) -> str:
     named = [_("{name} ({class_name})").format(name=name, class_name=label) for name, label in photos]
-    return ", ".join(named[:_MOST_NAMED]) + (", …" if len(named) > _MOST_NAMED else "")
+    return names_list([*named[:_MOST_NAMED], *(["…"] if len(named) > _MOST_NAMED else [])])

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from filelock import FileLock
 from msgspec import structs
 from msgspec.structs import replace
@@ -24,9 +23,9 @@ from transfer_core.data.split import classes_without, split_by_fold, split_by_fo
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.file_cache import FileCache
 from transfer_core.files import damaged_file, file_version, read_json, remove, write_bytes
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 from transfer_core.locks import changing, let_go
-from transfer_core.schema import decoded
+from transfer_core.schema import decoded, encoded
 from transfer_core.workspace import Workspace
 
 DATASET_FILE = "dataset.json"
@@ -109,7 +108,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
     def to_json(self) -> bytes:
         """Return the content of its file."""
         facts = {name: getattr(self, name) for name in DatasetFacts.__struct_fields__}
-        return json.dumps(msgspec.to_builtins(facts), ensure_ascii=False).encode()
+        return json.dumps(encoded(facts), ensure_ascii=False).encode()
 
     def discard(self) -> None:
         """Delete the photos of a new dataset that was never saved. A saved dataset is kept."""
@@ -391,7 +390,9 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
             raise IngestError(
                 _(
                     "Each class needs at least {least} photos, better {advised} or more. Add photos to: {names}."
-                ).format(least=MIN_IMAGES_PER_CLASS, advised=ADVISED_IMAGES_PER_CLASS, names=", ".join(small))
+                ).format(
+                    least=MIN_IMAGES_PER_CLASS, advised=ADVISED_IMAGES_PER_CLASS, names=names_list(small)
+                )
             )
         self._check_both_sides()
 
@@ -400,7 +401,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
         one_sided = {name for counts in sides for name, count in counts.items() if not count}
         if not one_sided:
             return
-        names = ", ".join(sorted(one_sided))
+        names = names_list(sorted(one_sided))
         if self.split_by == "folders":
             raise IngestError(
                 _(

@@ -87,7 +87,6 @@ def read_pixels(path: Path, image_size: int, ranges: GreyRanges = UNKNOWN_RANGES
         return to_pixels(decode_image(path.read_bytes(), ranges, path.name), image_size)
     except (OSError, UnreadableImageError) as error:
         check_shortage(error)
-        reason = error.strerror if isinstance(error, OSError) else error
         raise UnreadableImageError(
-            _("The photo {name} cannot be used: {reason}.").format(name=path.name, reason=reason)
+            _("The photo {name} cannot be used: {reason}.").format(name=path.name, reason=error)
         ) from error

@@ -14,7 +14,7 @@ from PIL import Image
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
-from transfer_core.language import N_, _
+from transfer_core.language import N_, _, names_list
 from transfer_core.types import Array
 
 _PICTURES = Path(__file__).parent / "sample_pictures"
@@ -98,7 +98,7 @@ def get_sample(name: str) -> Sample:
             return sample
     raise NotFoundError(
         _("There is no sample called {name}. There are: {known}.").format(
-            name=name, known=", ".join(sample.name for sample in list_samples())
+            name=name, known=names_list(sample.name for sample in list_samples())
         )
     )
 

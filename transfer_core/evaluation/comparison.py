@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sentences
 
 # The usual level: one comparison in twenty of equally good models is as uneven as this.
 SIGNIFICANCE = 0.05
@@ -169,7 +169,7 @@ def verdict(comparison: Comparison, before: str = "", after: str = "") -> str:
         all=count,
     )
     chance = _("That is hardly chance.") if comparison.is_beyond_chance else _("That may be chance.")
-    return f"{better} {chance}"
+    return sentences(better, chance)
 
 
 def reasoning(comparison: Comparison) -> str:

@@ -28,7 +28,7 @@ from transfer_core.inference.calibration import (
 )
 from transfer_core.inference.predictor import ModelOutputs, Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, names_list, percent, plural, sentences
 from transfer_core.schema import Count, Text, decoded
 from transfer_core.types import Array
 
@@ -336,7 +336,7 @@ def measured_sentence(evaluation: Evaluation) -> str:
     """Say how a model that has learned from all of its photos was measured; empty for any other model."""
     if not evaluation.num_folds:
         return ""
-    sentences = [
+    parts = [
         _("Measured by {folds}-fold cross-validation on {count} photos.").format(
             folds=evaluation.num_folds, count=evaluation.num_images
         )
@@ -345,10 +345,10 @@ def measured_sentence(evaluation: Evaluation) -> str:
         _("The final model has learned from all photos."),
     ]
     if evaluation.num_groups < evaluation.num_images:
-        sentences.append(
+        parts.append(
             _("Photos that look alike count once: {count} in all.").format(count=evaluation.num_groups)
         )
-    return " ".join(sentences)
+    return sentences(*parts)
 
 
 def occasion_sentence(measured: Evaluation, test: Evaluation) -> str:
@@ -434,7 +434,7 @@ def check_classes(class_names: Sequence[str], images: Sequence[LabelledImage]) -
     if unknown or not images:
         raise IngestError(
             _("The model does not know the class {name}. It knows: {known}.").format(
-                name=unknown[0], known=", ".join(class_names)
+                name=unknown[0], known=names_list(class_names)
             )
             if unknown
             else _("There are no photos to evaluate.")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from transfer_core.config import MAX_FOLDS
 from transfer_core.recipes import StoredText
-from transfer_core.schema import Count, Positive, Share, Text, decoded
+from transfer_core.schema import Count, Positive, Share, Text, decoded, encoded
 
 Phase = Literal[
     "teacher",
@@ -311,7 +310,7 @@ EVENT_TYPES = {event_type.__name__: event_type for event_type in TrainingEvent._
 
 def event_to_dict(event: TrainingEvent) -> dict[str, Any]:
     """Return an event as plain values with its kind, ready for one line of JSON."""
-    values: dict[str, Any] = msgspec.to_builtins(event)
+    values: dict[str, Any] = encoded(event)
     return values
 
 

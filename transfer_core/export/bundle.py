@@ -40,7 +40,7 @@ from transfer_core.files import read_json, replacing, write_json
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _, percent
+from transfer_core.language import N_, _, percent
 from transfer_core.runs.own_models import lineage_of, title_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
@@ -50,7 +50,7 @@ from transfer_core.workspace import Workspace
 _logger = logging.getLogger(__name__)
 
 EXPORTS_DIR = "exports"
-EXPORT_STAGES = (_("Converting"), _("Testing the exported file"), _("Packing"))
+EXPORT_STAGES = (N_("Converting"), N_("Testing the exported file"), N_("Packing"))
 _FACTS_FILE = "parity.json"
 _FILES = Path(__file__).with_name("bundle_files")
 _NUM_SAMPLES = 100
@@ -112,7 +112,7 @@ def export_run(
         run: Run with a model.
         format_name: Name of the `ExportFormat`.
         output_dir: Folder for the zip. By default `exports/` in the run folder, where `exported` finds it.
-        on_step: Called with each of `EXPORT_STAGES` when it begins, and with notices for display.
+        on_step: Called with each of `EXPORT_STAGES`, in English, when it begins, and with notices for display.
 
     Raises:
         ExportError: If a package is missing, the conversion fails, or the exported model does not run.
@@ -223,7 +223,7 @@ def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
     except OSError as error:
         raise WorkspaceError(
             _("The export could not be saved: {reason}. Free some space, then try again.").format(
-                reason=error.strerror or error
+                reason=error
             )
         ) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from transfer_core.errors import NotFoundError
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,7 @@ class ExportFormat:
 _LITERT_NEEDS = (("ai_edge_litert", "ai-edge-litert"),)
 _ONNX_NEEDS = (("onnx", "onnx"), ("tf2onnx", "tf2onnx"), ("onnxruntime", "onnxruntime"))
 
-_ONNX_USAGE = (
-    _(
-        "The input `pixels` is float32. The metadata of the file names the classes and the input. In OpenCV "
-        "(`blobFromImage` gives another layout):"
-    )
-    + """
+_ONNX_CODE = """
 
 ```python
 net = cv2.dnn.readNetFromONNX("model.onnx")
@@ -92,106 +87,110 @@ net.setInput(photo[np.newaxis].astype(np.float32))
 probabilities = net.forward()[0]
 ```
 """
-)
-
-_FORMATS = (
-    ExportFormat(
-        name="keras",
-        title="Keras",
-        purpose=_("A Keras model, and a small program to run it."),
-        file_label="python-keras",
-        variants=(Variant("float32", "model.keras"),),
-        runtime=("keras", "tensorflow"),
-    ),
-    ExportFormat(
-        name="savedmodel",
-        title="TensorFlow SavedModel",
-        purpose=_("For TensorFlow Serving: it takes raw pixels."),
-        file_label="server-savedmodel",
-        variants=(Variant("float32", "saved_model"),),
-        runtime=("tensorflow",),
-        usage=_(
-            "The input `pixels` is float32. The signature `serving_default` returns only the probabilities. "
-            "`with_features` also returns the features for “I don't know”."
-        ),
-    ),
-    ExportFormat(
-        name="litert",
-        title="LiteRT (TensorFlow Lite)",
-        purpose=_("For apps on phones and small computers, in four sizes."),
-        file_label="phone-litert",
-        # Quantisation changes probabilities.
-        variants=(
-            Variant("float32", "model_float32.tflite"),
-            Variant("float16", "model_float16.tflite", 0.1),
-            Variant("dynamic", "model_dynamic.tflite", 0.2),
-            Variant("int8", "model_int8.tflite", 0.5),
-        ),
-        runtime=("ai-edge-litert",),
-        needs=_LITERT_NEEDS,
-        usage=_(
-            "The input is float32, and uint8 in `model_int8.tflite`. The second output, `features`, is for “I don't "
-            "know”."
-        ),
-    ),
-    ExportFormat(
-        name="teachable",
-        title=_("Teachable Machine format"),
-        purpose=_("For Frigate, Coral and other programs that take such a model."),
-        file_label="teachable-machine",
-        variants=(Variant("uint8", "model.tflite", 0.5),),
-        runtime=("ai-edge-litert",),
-        needs=_LITERT_NEEDS,
-        written_as="litert",
-        usage=_(
-            "The input is uint8. The scores are uint8 too: 0 is impossible, 255 is certain. The second output, "
-            "`features`, is for “I don't know”."
-        ),
-        has_numbered_labels=True,
-    ),
-    ExportFormat(
-        name="onnx",
-        title="ONNX",
-        purpose=_("For other languages: C++, C#, Java, JavaScript."),
-        file_label="onnx",
-        variants=(Variant("float32", "model.onnx"),),
-        runtime=("onnxruntime",),
-        needs=_ONNX_NEEDS,
-        usage=_ONNX_USAGE,
-    ),
-    ExportFormat(
-        name="web",
-        title=_("Web page"),
-        purpose=_(
-            "One file that opens in any browser, with photos and the live camera. It works offline, and no photo "
-            "leaves the device."
-        ),
-        file_label="web-page",
-        variants=(Variant("float32", "model.onnx"),),
-        runtime=("onnxruntime",),
-        needs=_ONNX_NEEDS,
-        usage=_ONNX_USAGE,
-        written_as="onnx",
-        has_page=True,
-        unproved=_(
-            "The model in the page was tested outside a browser. Browsers decode photos in their own way, so its "
-            "probabilities may differ slightly."
-        ),
-    ),
-    ExportFormat(
-        name="code",
-        title=_("Python script and notebook"),
-        purpose=_("Readable Keras code with your settings that trains the same model."),
-        file_label="training-script",
-        variants=(),
-        runtime=("keras", "tensorflow", "scikit-learn"),
-    ),
-)
 
 
 def list_formats() -> list[ExportFormat]:
-    """Return every format in display order."""
-    return list(_FORMATS)
+    """Return every format in display order, with its texts in the language of the visitor."""
+    onnx_usage = (
+        _(
+            "The input `pixels` is float32. The metadata of the file names the classes and the input. In OpenCV "
+            "(`blobFromImage` gives another layout):"
+        )
+        + _ONNX_CODE
+    )
+    return [
+        ExportFormat(
+            name="keras",
+            title="Keras",
+            purpose=_("A Keras model, and a small program to run it."),
+            file_label="python-keras",
+            variants=(Variant("float32", "model.keras"),),
+            runtime=("keras", "tensorflow"),
+        ),
+        ExportFormat(
+            name="savedmodel",
+            title="TensorFlow SavedModel",
+            purpose=_("For TensorFlow Serving: it takes raw pixels."),
+            file_label="server-savedmodel",
+            variants=(Variant("float32", "saved_model"),),
+            runtime=("tensorflow",),
+            usage=_(
+                "The input `pixels` is float32. The signature `serving_default` returns only the probabilities. "
+                "`with_features` also returns the features for “I don't know”."
+            ),
+        ),
+        ExportFormat(
+            name="litert",
+            title="LiteRT (TensorFlow Lite)",
+            purpose=_("For apps on phones and small computers, in four sizes."),
+            file_label="phone-litert",
+            # Quantisation changes probabilities.
+            variants=(
+                Variant("float32", "model_float32.tflite"),
+                Variant("float16", "model_float16.tflite", 0.1),
+                Variant("dynamic", "model_dynamic.tflite", 0.2),
+                Variant("int8", "model_int8.tflite", 0.5),
+            ),
+            runtime=("ai-edge-litert",),
+            needs=_LITERT_NEEDS,
+            usage=_(
+                "The input is float32, and uint8 in `model_int8.tflite`. The second output, `features`, is for “I "
+                "don't know”."
+            ),
+        ),
+        ExportFormat(
+            name="teachable",
+            title=_("Teachable Machine format"),
+            purpose=_("For Frigate, Coral and other programs that take such a model."),
+            file_label="teachable-machine",
+            variants=(Variant("uint8", "model.tflite", 0.5),),
+            runtime=("ai-edge-litert",),
+            needs=_LITERT_NEEDS,
+            written_as="litert",
+            usage=_(
+                "The input is uint8. The scores are uint8 too: 0 is impossible, 255 is certain. The second output, "
+                "`features`, is for “I don't know”."
+            ),
+            has_numbered_labels=True,
+        ),
+        ExportFormat(
+            name="onnx",
+            title="ONNX",
+            purpose=_("For other languages: C++, C#, Java, JavaScript."),
+            file_label="onnx",
+            variants=(Variant("float32", "model.onnx"),),
+            runtime=("onnxruntime",),
+            needs=_ONNX_NEEDS,
+            usage=onnx_usage,
+        ),
+        ExportFormat(
+            name="web",
+            title=_("Web page"),
+            purpose=_(
+                "One file that opens in any browser, with photos and the live camera. It works offline, and no photo "
+                "leaves the device."
+            ),
+            file_label="web-page",
+            variants=(Variant("float32", "model.onnx"),),
+            runtime=("onnxruntime",),
+            needs=_ONNX_NEEDS,
+            usage=onnx_usage,
+            written_as="onnx",
+            has_page=True,
+            unproved=_(
+                "The model in the page was tested outside a browser. Browsers decode photos in their own way, so its "
+                "probabilities may differ slightly."
+            ),
+        ),
+        ExportFormat(
+            name="code",
+            title=_("Python script and notebook"),
+            purpose=_("Readable Keras code with your settings that trains the same model."),
+            file_label="training-script",
+            variants=(),
+            runtime=("keras", "tensorflow", "scikit-learn"),
+        ),
+    ]
 
 
 def get_format(name: str) -> ExportFormat:
@@ -200,11 +199,11 @@ def get_format(name: str) -> ExportFormat:
     Raises:
         NotFoundError: If there is none; the message lists the known formats.
     """
-    for export_format in _FORMATS:
+    for export_format in list_formats():
         if export_format.name == name:
             return export_format
     raise NotFoundError(
         _("There is no export format called {name}. Pick one of: {known}.").format(
-            name=name, known=", ".join(known.name for known in _FORMATS)
+            name=name, known=names_list(known.name for known in list_formats())
         )
     )

@@ -12,7 +12,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
-from transfer_core.language import _, number, percent, percent_range
+from transfer_core.language import _, number, percent, percent_range, said
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -133,7 +133,7 @@ def _limits(run: TrainingRun) -> str:
 
 
 def _origin(run: TrainingRun) -> str:
-    lineage = " ← ".join(map(_as_text, (run.dataset_name, *lineage_of(run))))
+    lineage = " ← ".join(map(_as_text, (run.dataset_name, *map(said, lineage_of(run)))))
     if run.config.teacher:
         lineage = _("{lineage}, taught by the run {teacher}").format(
             lineage=lineage, teacher=_as_text(run.config.teacher)

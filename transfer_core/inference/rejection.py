@@ -129,9 +129,7 @@ class Rejection:
                 np.savez_compressed(file, **self.arrays())
         except OSError as error:
             raise WorkspaceError(
-                _("{file} could not be written: {reason}.").format(
-                    file=BANK_FILE, reason=error.strerror or error
-                )
+                _("{file} could not be written: {reason}.").format(file=BANK_FILE, reason=error)
             ) from error
         self.save_thresholds(folder)
 

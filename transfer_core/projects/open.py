@@ -105,7 +105,7 @@ def _scratch_folder(workspace: Workspace) -> Iterator[Path]:
     except OSError as error:
         raise WorkspaceError(
             _("The project could not be saved here: {reason}. Free some space, then open it again.").format(
-                reason=error.strerror or error
+                reason=error
             )
         ) from error
 

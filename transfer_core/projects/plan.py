@@ -166,7 +166,7 @@ def _size_of(path: Path) -> int:
     except OSError as error:
         raise ProjectError(
             _("{file} cannot be read: {reason}. It may have been deleted; try again.").format(
-                file=path.name, reason=error.strerror or error
+                file=path.name, reason=error
             )
         ) from error
 

@@ -66,7 +66,7 @@ def withdraw_key(workspace: Workspace, run_id: str) -> None:
         remove(workspace.run_dir(run_id) / API_KEY.name)
     except OSError as error:
         raise WorkspaceError(
-            _("The key could not be withdrawn: {reason}. Try again.").format(reason=error.strerror or error)
+            _("The key could not be withdrawn: {reason}. Try again.").format(reason=error)
         ) from error
 
 

@@ -248,7 +248,7 @@ def _deleting(workspace: Workspace, folder: Path) -> Iterator[None]:
     except OSError as error:
         raise WorkspaceError(
             _("Not everything could be deleted: {reason}. Close other programs, then try again.").format(
-                reason=error.strerror or error
+                reason=error
             )
         ) from error
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfer_core.config import TrainingConfig
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 from transfer_core.runs.training_run import TrainingRun
 
 # Without anything unfrozen these change nothing.
@@ -36,7 +36,10 @@ def differences(runs: Sequence[TrainingRun]) -> list[Difference]:
         runs: Two or more.
     """
     found = []
-    images = tuple(f"{run.dataset_name}, version {run.dataset_version}" for run in runs)
+    images = tuple(
+        _("{name}, version {version}").format(name=run.dataset_name, version=run.dataset_version)
+        for run in runs
+    )
     if len({(run.dataset_id, run.dataset_version) for run in runs}) > 1:
         found.append(Difference("dataset", _("the photos"), images))
     titles = _titles()
@@ -58,7 +61,7 @@ def difference_sentence(found: Sequence[Difference]) -> str:
     *others, last = [difference.title for difference in found]
     if not others:
         return _("The only difference is {what}.").format(what=last)
-    return _("Only {others} and {last} differ.").format(others=", ".join(others), last=last)
+    return _("Only {others} and {last} differ.").format(others=names_list(others), last=last)
 
 
 def _counts(choice: str, config: TrainingConfig) -> bool:

@@ -70,7 +70,7 @@ class EventLog:
                 raise WorkspaceError(
                     _(
                         "The progress of the run could not be saved: {reason}. Free some space on the disk."
-                    ).format(reason=error.strerror or error)
+                    ).format(reason=error)
                 ) from error
             self.snapshot = reduce(self.snapshot, event)
 
@@ -91,7 +91,7 @@ class EventLog:
             except FileNotFoundError:
                 self.snapshot, self._position, self._inode = RunSnapshot(), 0, 0
             except OSError as error:
-                raise damaged_file(self._path, error.strerror or str(error)) from error
+                raise damaged_file(self._path, error) from error
             return self.snapshot
 
     def _read_on(self) -> None:
@@ -183,7 +183,7 @@ def events_of(path: Path) -> Iterator[TrainingEvent]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise damaged_file(path, error.strerror or str(error)) from error
+        raise damaged_file(path, error) from error
 
 
 def _events_in(file: BinaryIO) -> Iterator[TrainingEvent]:

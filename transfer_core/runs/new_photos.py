@@ -16,7 +16,7 @@ from transfer_core.data.sources.imported_file import ImportedFile, matching_clas
 from transfer_core.errors import IngestError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.files import remove
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 from transfer_core.locks import hold
 from transfer_core.runs.leakage import all_seen, seen_in_training
 from transfer_core.runs.run_evaluation import evaluate_records
@@ -159,5 +159,5 @@ def _none_counts(run: TrainingRun, found: NewPhotos) -> str:
     if found.num_seen_in_training:
         return all_seen()
     return _("The model does not know the classes of these photos ({found}). It knows: {known}.").format(
-        found=", ".join(found.unknown_classes), known=", ".join(run.signature.class_names)
+        found=names_list(found.unknown_classes), known=names_list(run.signature.class_names)
     )

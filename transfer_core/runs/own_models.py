@@ -13,7 +13,7 @@ from transfer_core.data.quota import check_space
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
 from transfer_core.inference.predictor import load_model
-from transfer_core.language import _, plural
+from transfer_core.language import N_, _, names_list, plural
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.runs.trash import move_to_trash
@@ -72,7 +72,7 @@ def _move_in(workspace: Workspace, made: Path, folder: Path) -> None:
         except OSError as error:
             raise WorkspaceError(
                 _("The model could not be saved: {reason}. Free some space, then try again.").format(
-                    reason=error.strerror or error
+                    reason=error
                 )
             ) from error
 
@@ -99,7 +99,7 @@ def delete_source(workspace: Workspace, source_id: str) -> None:
                 "{count} other model builds on this one: {names}. Delete that model first.",
                 "{count} other models build on this one: {names}. Delete those models first.",
                 len(names),
-                names=", ".join(names[:_MOST_NAMED]),
+                names=names_list(names[:_MOST_NAMED]),
             )
         )
     move_to_trash(workspace, "source", source_id)
@@ -111,13 +111,13 @@ def title_of(run: TrainingRun) -> str:
 
 
 def lineage_of(run: TrainingRun) -> tuple[str, ...]:
-    """Return what the backbone of a run was trained on before the run, the latest first.
+    """Return what the backbone of a run was trained on before the run, the latest first; random weights in English.
 
     Raises:
         NotFoundError: If its backbone was deleted before its facts were recorded.
     """
     backbone = run.backbone
-    before = (_("random weights"),) if run.config.weights == "random" else backbone.lineage
+    before = (N_("random weights"),) if run.config.weights == "random" else backbone.lineage
     return backbone.title, *before
 
 

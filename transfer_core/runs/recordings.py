@@ -56,6 +56,6 @@ def _delete(dataset: ImageDataset) -> None:
     except OSError as error:
         raise WorkspaceError(
             _("The photos could not be deleted: {reason}. Close other programs, then try again.").format(
-                reason=error.strerror or error
+                reason=error
             )
         ) from error

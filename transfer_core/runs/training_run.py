@@ -23,7 +23,7 @@ from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import Outcome, RunSnapshot, TrainingEvent
 from transfer_core.file_cache import FileCache
 from transfer_core.files import move, write_json
-from transfer_core.language import _
+from transfer_core.language import _, sentences
 from transfer_core.runs.event_log import events_of, followed_snapshot, last_outcome
 from transfer_core.runs.run_folder import EVENTS_FILE, RUN, RunDataset, RunFacts, RunFolder, RunSplit
 from transfer_core.training.checkpoint import load_checkpoint, resumed_dataset, training_key
@@ -91,7 +91,7 @@ class TrainingRun:
         except OSError as error:
             raise WorkspaceError(
                 _("The run could not be saved: {reason}. Free some space, then try again.").format(
-                    reason=error.strerror or error
+                    reason=error
                 )
             ) from error
         return run
@@ -121,7 +121,7 @@ class TrainingRun:
         try:
             config = TrainingConfig.from_dict(facts.config)
         except InvalidConfigError as error:
-            raise RUN.damaged(folder, str(error).rstrip(".")) from error
+            raise WorkspaceError(sentences(str(RUN.damaged(folder)), str(error))) from error
         dataset = facts.dataset
         return cls(folder.name, folder, config, dataset.id, dataset.version, dataset.name, facts.class_names)
 

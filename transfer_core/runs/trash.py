@@ -128,7 +128,7 @@ def _move(source: Path, target: Path) -> None:
     except OSError as error:
         raise WorkspaceError(
             _("The folder {folder} could not be moved: {reason}. Close other programs that use it.").format(
-                folder=source, reason=error.strerror or error
+                folder=source, reason=error
             )
         ) from error
 

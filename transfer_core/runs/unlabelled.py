@@ -433,7 +433,7 @@ def _drop(dataset: ImageDataset, photos: ImageDataset, ids: Collection[str]) -> 
     except OSError as error:
         raise WorkspaceError(
             _("The photos could not be deleted: {reason}. Close other programs, then try again.").format(
-                reason=error.strerror or error
+                reason=error
             )
         ) from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, plural
+from transfer_core.language import _, number, plural
 from transfer_core.training.class_balance import UNEVEN_RATIO, imbalance
 from transfer_core.training.freezing import FreezePlan
 
@@ -84,7 +84,7 @@ def _reason_for_balance(dataset: ImageDataset) -> str:
     if ratio > UNEVEN_RATIO:
         return _(
             "Small classes count more: the largest has {ratio} times the photos of the smallest."
-        ).format(ratio=f"{ratio:.1f}")
+        ).format(ratio=number(ratio, 1))
     return _("The classes are about equally large, so all photos count the same.")
 
 

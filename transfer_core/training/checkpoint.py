@@ -156,9 +156,7 @@ def load_checkpoint(output_dir: Path, key: str) -> Checkpoint | None:
         return None
     except OSError as error:
         raise WorkspaceError(
-            _("The checkpoint cannot be opened: {reason}. It was kept. Try again.").format(
-                reason=error.strerror or error
-            )
+            _("The checkpoint cannot be opened: {reason}. It was kept. Try again.").format(reason=error)
         ) from error
     # Open it here, because NumPy does not close a damaged file.
     with opened:

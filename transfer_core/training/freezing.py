@@ -9,7 +9,7 @@ from transfer_core.backbones.backbone import Backbone, Block
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head, TrainingConfig
 from transfer_core.errors import InvalidConfigError
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 from transfer_core.training.heads import LINEAR_HEADS
 from transfer_core.training.layer_facts import LayerFacts, layer_facts, layers_by_block
 
@@ -108,7 +108,7 @@ class FreezePlan:
         if unknown:
             raise InvalidConfigError(
                 _("{title} has no layers called {names} that can learn. Some that can are: {known}.").format(
-                    title=self.backbone.title, names=", ".join(unknown), known=", ".join(known[-5:])
+                    title=self.backbone.title, names=names_list(unknown), known=names_list(known[-5:])
                 )
             )
 

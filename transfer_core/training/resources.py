@@ -9,7 +9,7 @@ from pathlib import Path
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError
-from transfer_core.language import _
+from transfer_core.language import _, number
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.layer_facts import layer_facts
 from transfer_core.training.machine import free_disk, free_memory
@@ -141,7 +141,7 @@ def size_text(num_bytes: int, rounded: Callable[[float], int] = math.ceil) -> st
         rounded: `math.floor` for free space, so that the numbers on screen add up.
     """
     if num_bytes >= 1000 * _MEGABYTE:
-        return _("{count} GB").format(count=f"{rounded(num_bytes / 10**8) / 10:.1f}")
+        return _("{count} GB").format(count=number(rounded(num_bytes / 10**8) / 10, 1))
     if num_bytes >= _MEGABYTE:
         return _("{count} MB").format(count=rounded(num_bytes / _MEGABYTE))
     return _("{count} KB").format(count=rounded(num_bytes / 1000))

@@ -61,7 +61,7 @@ class LiveRun:
                 raise
             raise WorkspaceError(
                 _("The run {id} cannot be opened: {reason}. Free some space on the disk.").format(
-                    id=run.id, reason=error.strerror or error
+                    id=run.id, reason=error
                 )
             ) from error
 
@@ -137,9 +137,7 @@ def request_stop_elsewhere(run: TrainingRun) -> None:
         (run.folder / STOP_FILE).touch()
     except OSError as error:
         raise WorkspaceError(
-            _("The run {id} could not be stopped: {reason}.").format(
-                id=run.id, reason=error.strerror or error
-            )
+            _("The run {id} could not be stopped: {reason}.").format(id=run.id, reason=error)
         ) from error
 
 

@@ -31,7 +31,7 @@ from transfer_core.export.preparation import prepare
 from transfer_core.inference.answers import Answer, answer_files
 from transfer_core.inference.explanation import ClassAverage, GradCam
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import _, language, speaking
+from transfer_core.language import _, language, said, speaking
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.projects.save import save_project
@@ -148,7 +148,7 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
             # Notices about the model are for the command line.
             if step in EXPORT_STAGES:
                 number, count = EXPORT_STAGES.index(step), len(EXPORT_STAGES)
-                task.report(TaskProgress(step, num_parts_done=number, num_parts=count))
+                task.report(TaskProgress(said(step), num_parts_done=number, num_parts=count))
 
         check_space(workspace)
         with speaking(visitors_language):

@@ -46,7 +46,7 @@ def _show_format(run: TrainingRun, export_format: ExportFormat) -> None:
     words, buttons = st.columns([5, 3], vertical_alignment="center")
     bundle = exported(run, export_format.name)
     with words:
-        st.markdown(f"**{export_format.title}**  \n{_(export_format.purpose)}")
+        st.markdown(f"**{export_format.title}**  \n{export_format.purpose}")
         if show_missing_packages(export_format) or is_under_way(run, export_format):
             return
         if bundle:

@@ -39,7 +39,7 @@ def show_shared_page(run: TrainingRun) -> None:
         words, picture = st.columns([3, 2], gap="large", vertical_alignment="center")
         with words:
             st.header(_("Show it to anyone"), anchor=False)
-            st.markdown(_(export_format.purpose))
+            st.markdown(export_format.purpose)
             if not show_missing_packages(export_format) and not is_under_way(run, export_format):
                 if bundle:
                     _show_ways(run, bundle)
@@ -54,7 +54,7 @@ def show_shared_page(run: TrainingRun) -> None:
         if bundle:
             with st.expander(_("How it was tested")):
                 show_details(run, bundle)
-                st.caption(_(export_format.unproved))
+                st.caption(export_format.unproved)
                 _show_zip(bundle)
 
 

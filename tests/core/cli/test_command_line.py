@@ -31,6 +31,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.errors import TrainingError
 from transfer_core.events import PhaseStarted, PlaceLost, RunEnded, RunPlaced, RunStarted
+from transfer_core.language import said
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
@@ -413,7 +414,7 @@ def test_unexpected_error_in_a_training_is_one_last_line_and_a_failed_run(
     assert last == "Error: Something unexpected went wrong (ZeroDivisionError: deep down)."
     (failed,) = own("runs", "--json").json["runs"]
     assert failed["status"] == "failed"
-    message = TrainingRun.load(workspace, failed["run_id"]).snapshot().message
+    message = said(TrainingRun.load(workspace, failed["run_id"]).snapshot().message)
     assert message == "Something unexpected went wrong (ZeroDivisionError)."
 
 

@@ -22,6 +22,7 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import csv_source, open_archive, open_source
 from transfer_core.data.sources.tables.table import TABLE_ENDINGS, read_tables
 from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.language import said
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
 from transfer_core.workspace import Workspace
 
@@ -161,7 +162,7 @@ def test_an_archive_of_anything_writes_nothing_but_the_dataset(
             assert is_clean(str(error))
             assert not (dataset.folder / "dataset.json").exists()
         else:
-            assert all(is_clean(file.reason) and is_clean(file.name) for file in added.left_out)
+            assert all(is_clean(said(file.reason)) and is_clean(file.name) for file in added.left_out)
             assert all(dataset.image_path(image).is_file() for image in added.images)
         written = {path for path in Path(folder).rglob("*") if path.is_file()}
         own = {path for path in dataset.folder.rglob("*") if path.suffix in (".jpg", ".json", ".lock")}

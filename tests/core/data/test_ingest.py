@@ -20,6 +20,7 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.zip_archive import zip_source
 from transfer_core.errors import IngestError, WorkspaceError
+from transfer_core.language import said
 from transfer_core.workspace import Workspace
 
 MakeImage = Callable[..., bytes]
@@ -48,7 +49,7 @@ def file_of(path: str, content: bytes) -> ImportedFile:
 
 
 def reasons(dataset: ImageDataset) -> dict[str, str]:
-    return {file.name: file.reason for file in dataset.left_out}
+    return {file.name: said(file.reason) for file in dataset.left_out}
 
 
 def files_below(folder: Path) -> set[Path]:

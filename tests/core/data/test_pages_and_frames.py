@@ -17,6 +17,7 @@ from transfer_core.data.ingest import add_files, collect_files, create_dataset
 from transfer_core.data.records import Notice
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, UnreadableImageError
+from transfer_core.language import said
 from transfer_core.workspace import Workspace
 
 NEW_SUBFILE_TYPE, OLD_SUBFILE_TYPE = 254, 255
@@ -131,7 +132,7 @@ class TestPages:
         added = add_files(dataset, [file_of("cat/a.tif", stack(*map(noise, range(6))))])
         assert len(added.images) == 3
         (left,) = added.left_out
-        assert left.reason == "only the first 3 pages of a file are read; split it"
+        assert said(left.reason) == "only the first 3 pages of a file are read; split it"
         assert (left.name, left.kind) == ("cat/a.tif, page 4", "too_large")
 
     def test_pixels_of_all_pages_have_a_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError, InvalidConfigError, NotFoundError, WorkspaceError
 from transfer_core.evaluation.clustering import Clusters
 from transfer_core.inference.predictor import Predictor
+from transfer_core.language import said
 from transfer_core.locks import hold
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.runs.unlabelled import (
@@ -123,7 +124,7 @@ class TestWaiting:
         assert files_below(dataset.folder / UNLABELLED_DIR) == set()
         add_unlabelled(dataset, [known, *photos])
         (left_out,) = waiting(dataset).photos.left_out
-        assert left_out.reason == "the same photo is already in the class red (red-0.png)"
+        assert said(left_out.reason) == "the same photo is already in the class red (red-0.png)"
         assert len(waiting(dataset).photos.images) == 12
 
     def test_excluded_photos_do_not_come_back(
@@ -134,7 +135,7 @@ class TestWaiting:
         add_unlabelled(
             dataset, [ImportedFile(("x.png",), lambda: make_image("red", seed=0, noise=90)), *photos]
         )
-        assert waiting(dataset).photos.left_out[0].reason == "you excluded this photo before"
+        assert said(waiting(dataset).photos.left_out[0].reason) == "you excluded this photo before"
 
     def test_the_same_photos_again_are_one_sentence(
         self, dataset: ImageDataset, photos: list[ImportedFile]

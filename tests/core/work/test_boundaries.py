@@ -37,6 +37,7 @@ from transfer_core.events import (
     RunStarted,
     TrainingEvent,
 )
+from transfer_core.language import said
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_status import run_status
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
@@ -434,4 +435,4 @@ def test_too_little_room_for_a_new_run_is_no_failure(here, new_run, monkeypatch)
     monkeypatch.setattr(Workspace, "cache_dir", property(lambda self: new_run.folder / "cache"))
     ended = carry_out(here, new_run)[-1]
     assert run_status(new_run) == "interrupted"
-    assert "Another 200 MB must stay free" in ended.message
+    assert "Another 200 MB must stay free" in said(ended.message)

@@ -34,6 +34,7 @@ from transfer_core.events import (
 from transfer_core.inference import predictor as predictor_module
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import said
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.run_evaluation import evaluate_split, proof_images
 from transfer_core.runs.training_run import TrainingRun
@@ -218,7 +219,7 @@ def test_dataset_that_was_deleted(workspace, run, own_dataset) -> None:
         execute_run(workspace, run, lambda event: None, lambda: False)
     ended = safely(workspace, run)
     assert ended.outcome == "failed"
-    assert own_dataset.id in ended.message
+    assert own_dataset.id in said(ended.message)
 
 
 def test_a_photo_that_was_deleted_is_left_out_of_all_that_the_run_does(workspace, run, own_dataset) -> None:
@@ -274,19 +275,23 @@ def test_too_few_photos_that_can_be_read_end_with_the_usual_sentence(workspace, 
         own_dataset.image_path(image).unlink()
     ended = safely(workspace, run)
     assert ended.outcome == "failed"
-    assert ended.message.startswith("Each class needs at least 2 photos")
-    assert ended.message.endswith("Add photos to: blue.")
+    assert said(ended.message).startswith("Each class needs at least 2 photos")
+    assert said(ended.message).endswith("Add photos to: blue.")
 
 
 def test_known_error_fails_with_its_sentence(workspace, run, monkeypatch) -> None:
     monkeypatch.setattr(execute, "train", raising(TrainingError("Try a smaller learning rate.")))
     ended = safely(workspace, run)
-    assert (ended.outcome, ended.message, ended.best_epoch) == ("failed", "Try a smaller learning rate.", 0)
+    assert (ended.outcome, said(ended.message), ended.best_epoch) == (
+        "failed",
+        "Try a smaller learning rate.",
+        0,
+    )
 
 
 def test_too_little_memory_fails_with_advice(workspace, run, monkeypatch, caplog) -> None:
     monkeypatch.setattr(execute, "train", raising(MemoryError()))
-    assert "A smaller batch size" in safely(workspace, run).message
+    assert "A smaller batch size" in said(safely(workspace, run).message)
     assert run.id in caplog.text
 
 
@@ -297,7 +302,7 @@ def test_too_little_memory_of_a_gpu_interrupts_with_advice(workspace, run, monke
     monkeypatch.setattr(execute, "train", raising(shortage))
     ended = safely(workspace, run)
     assert ended.outcome == "interrupted"
-    assert ended.message.startswith("The GPU or this computer ran out of memory. A smaller batch size")
+    assert said(ended.message).startswith("The GPU or this computer ran out of memory. A smaller batch size")
 
 
 def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
@@ -306,8 +311,8 @@ def test_unexpected_error_fails_with_its_kind_and_the_log_has_the_rest(
     monkeypatch.setattr(execute, "train", raising(ZeroDivisionError("somewhere deep")))
     ended = safely(workspace, run)
     assert ended.outcome == "failed"
-    assert "ZeroDivisionError" in ended.message
-    assert "somewhere deep" not in ended.message
+    assert "ZeroDivisionError" in said(ended.message)
+    assert "somewhere deep" not in said(ended.message)
     assert "somewhere deep" in caplog.text
 
 
@@ -419,7 +424,7 @@ def test_a_saved_model_that_answers_otherwise_fails_the_run(
     ended = safely(workspace, run)
     assert outputs
     assert ended.outcome == "failed"
-    assert "answers differently" in ended.message
+    assert "answers differently" in said(ended.message)
     assert not run.has_model
     # Nothing of the training is lost.
     assert keras_module.models.load_model(run.folder / "refused.keras").count_params()

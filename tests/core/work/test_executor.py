@@ -34,6 +34,7 @@ PATIENCE = 300  # seconds until a test gives up; nothing waits that long
 SCRIPTED_WORKER = """
 import os, sys
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
+from transfer_core.language import said, said
 from transfer_core.work import worker
 
 def execute(workspace, run, emit, should_stop):
@@ -204,7 +205,7 @@ def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_on
         assert queue.status(killed) == "running"
     os.kill(executor.process_id, signal.SIGKILL)
     wait_for(queue, killed, "interrupted")
-    message = queue.snapshot(killed).message
+    message = said(queue.snapshot(killed).message)
     assert "ended unexpectedly (code -9)" in message
     assert "the computer ran out of memory" in message
     wait_for(queue, following, "finished")
@@ -231,7 +232,7 @@ def test_worker_that_cannot_start_leaves_the_run_interrupted(workspace, color_da
     executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
     (ended,) = events
     assert ended.outcome == "interrupted"
-    assert "(code 3)" in ended.message
+    assert "(code 3)" in said(ended.message)
 
 
 BROKEN_WORKER = """
@@ -273,7 +274,7 @@ def test_worker_that_is_not_understood_is_ended_and_the_next_run_is_right(
     assert executor.process_id is None
     (ended,) = events
     assert ended.outcome == "interrupted"
-    assert "The training process failed and was ended" in ended.message
+    assert "The training process failed and was ended" in said(ended.message)
     executor(workspace, second, events.append, lambda: False)
     assert events[1:] == [RunEnded(2.0, "stopped")]
     executor.close()
@@ -291,7 +292,7 @@ def test_error_of_the_app_ends_the_worker_as_well(executor, workspace, color_dat
     executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
     assert [type(event) for event in events] == [RunEnded, RunStarted, PhotosLeftOut, RunEnded]
     assert [events[0].outcome, events[-1].outcome] == ["interrupted", "finished"]
-    assert "RuntimeError: a bug" in events[0].message
+    assert "RuntimeError: a bug" in said(events[0].message)
 
 
 def test_worker_that_dies_after_the_end_changes_nothing(workspace, color_dataset) -> None:
@@ -307,7 +308,7 @@ def test_process_that_cannot_be_started_leaves_the_run_interrupted(workspace, co
     executor = ProcessExecutor(("/nowhere/python",))
     executor(workspace, new_run(workspace, color_dataset, 1), events.append, lambda: False)
     assert [event.outcome for event in events] == ["interrupted"]
-    assert "No such file or directory" in events[0].message
+    assert "No such file or directory" in said(events[0].message)
 
 
 def test_deleted_run_is_reported_by_the_worker(executor, workspace, color_dataset) -> None:
@@ -315,7 +316,7 @@ def test_deleted_run_is_reported_by_the_worker(executor, workspace, color_datase
     (run.folder / "config.json").unlink()
     events: list = []
     executor(workspace, run, events.append, lambda: False)
-    assert "does not exist any more" in events[-1].message
+    assert "does not exist any more" in said(events[-1].message)
 
 
 def test_worker_ends_when_the_app_dies(executor, workspace, color_dataset) -> None:
@@ -356,7 +357,7 @@ def test_real_training_in_a_worker_dies_and_goes_on(
     queue = Trainings(session_workspace, real_executor)
     run_id = queue.submit(color_dataset, tiny_config.with_changes(epochs=NUM_EPOCHS))
     while not queue.snapshot(run_id).epochs:
-        assert queue.status(run_id) == "running", queue.snapshot(run_id).message
+        assert queue.status(run_id) == "running", said(queue.snapshot(run_id).message)
     os.kill(real_executor.process_id, signal.SIGKILL)
     wait_for(queue, run_id, "interrupted")
     queue.resume(run_id)

@@ -14,6 +14,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import PlaceLost, RunEnded, RunPlaced, RunResumed, RunStarted, TrainingEvent
+from transfer_core.language import said
 from transfer_core.runs.sweep import load_sweep
 from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
@@ -326,7 +327,7 @@ def test_what_the_cluster_refuses_ends_with_its_reason_and_the_next_begins(
     assert cluster.order == [following]
     trainings = service.trainings(server)
     assert trainings.status(refused) == "interrupted"
-    assert trainings.snapshot(refused).message == "No computer of the cluster has enough memory."
+    assert said(trainings.snapshot(refused).message) == "No computer of the cluster has enough memory."
     with pytest.raises(TrainingError, match="enough memory"):
         trainings.resume(refused)
     # Its lock was released, so that it can be tried again.
@@ -516,7 +517,7 @@ class TestRestart:
         again.restore()
         cluster.wait_for()
         assert again.trainings(server).status(ids[1]) == "running"
-        assert "enough memory" in again.trainings(server).snapshot(ids[0]).message
+        assert "enough memory" in said(again.trainings(server).snapshot(ids[0]).message)
 
     def test_a_server_connects_to_the_cluster_before_the_first_training(self, service, cluster) -> None:
         assert not cluster.is_connected

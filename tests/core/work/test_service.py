@@ -38,6 +38,7 @@ from pathlib import Path
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunStarted
+from transfer_core.language import said, said
 from transfer_core.work import service
 from transfer_core.workspace import Workspace
 
@@ -232,7 +233,7 @@ def test_run_that_the_server_died_of_twice_is_interrupted_and_the_others_go_on(
     assert order_of(service) == [harmless]
     trainings = service.trainings(server)
     assert trainings.status(deadly) == "interrupted"
-    assert "The app ended twice during this training." in trainings.snapshot(deadly).message
+    assert "The app ended twice during this training." in said(trainings.snapshot(deadly).message)
     trainings.resume(deadly)
     assert trainings.status(deadly) == "queued"
 
@@ -259,7 +260,7 @@ def test_run_that_cannot_go_on_says_why_and_the_others_go_on(server, trainer, su
     after.restore()
     assert order_of(after) == [kept]
     assert after.trainings(anna).status(lost) == "interrupted"
-    assert "There are no photos" in after.trainings(anna).snapshot(lost).message
+    assert "There are no photos" in said(after.trainings(anna).snapshot(lost).message)
 
 
 def test_finished_and_deleted_runs_are_not_restored(server, trainer, submit) -> None:

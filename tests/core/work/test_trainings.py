@@ -16,6 +16,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import IngestError, NotFoundError, TrainingError, WorkspaceError
 from transfer_core.events import EpochEnded, RunEnded, RunStarted, TrainingEvent
+from transfer_core.language import said
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.queue import WorkQueue
@@ -208,7 +209,7 @@ def test_stopped_while_waiting_a_run_leaves_the_queue_at_once(queue, training, w
     training.wait_until_begun(first)
     queue.request_stop(second)
     assert states(queue, first, second, third) == [("running", 0), ("stopped", 0), ("queued", 1)]
-    assert "before it began" in queue.snapshot(second).message
+    assert "before it began" in said(queue.snapshot(second).message)
     training.let_end(first, third)
     workers.join()
     assert training.order == [first, third]
@@ -322,7 +323,7 @@ def test_worker_that_cannot_start_is_an_error_and_blocks_nothing(
     assert not queue.running_runs
     (failed,) = workspace.run_ids()
     assert queue.status(failed) == "interrupted"
-    assert "could not start" in queue.snapshot(failed).message
+    assert "could not start" in said(queue.snapshot(failed).message)
     no_threads.clear()
     second = queue.submit(color_dataset, config)
     training.let_end(second)
@@ -385,7 +386,7 @@ def test_real_training_in_the_background(session_workspace, color_dataset, tiny_
         "failed",
         "finished",
     ]
-    assert "no backbone called resnet9000" in queue.snapshot(unknown).message
+    assert "no backbone called resnet9000" in said(queue.snapshot(unknown).message)
     run = TrainingRun.load(session_workspace, last)
     assert run.has_model
     assert len(queue.snapshot(last).epochs) == 2

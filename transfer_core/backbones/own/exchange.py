@@ -155,9 +155,7 @@ def _new_source(workspace: Workspace) -> Iterator[tuple[str, Path]]:
             move(folder, workspace.sources_dir / source_id)
     except OSError as error:
         raise WorkspaceError(
-            _("The model could not be saved: {reason}. Free some space, then try again.").format(
-                reason=error.strerror or error
-            )
+            _("The model could not be saved: {reason}. Free some space, then try again.").format(reason=error)
         ) from error
 
 

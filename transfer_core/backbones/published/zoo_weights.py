@@ -221,7 +221,7 @@ def _digest(path: Path, algorithm: str) -> str:
     except OSError as error:
         raise WeightsError(
             _("The weights file {path} cannot be read: {reason}. Get the file again.").format(
-                path=path, reason=error.strerror or error
+                path=path, reason=error
             )
         ) from error
     return digest.hexdigest()

@@ -12,7 +12,7 @@ from transfer_core.data.checks.problems import Fix, Problem, Severity
 from transfer_core.data.dataset import ADVISED_IMAGES_PER_CLASS, MIN_IMAGES_PER_CLASS, ImageDataset
 from transfer_core.data.sources.layout_choice import listed
 from transfer_core.data.split import classes_without
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, percent, plural, sentences
 
 MAX_IMBALANCE = 3.0
 MIN_VALIDATION_IMAGES = 5
@@ -116,7 +116,11 @@ def _without_separators(name: str) -> str:
 
 
 def _counted(names: Collection[str], counts: Mapping[str, int]) -> str:
-    return " / ".join(f"{name} ({counts[name]:,})" for name in names)
+    return " / ".join(_name_and_count(name, counts[name]) for name in names)
+
+
+def _name_and_count(name: str, count: int) -> str:
+    return _("{name} ({count:,})").format(name=name, count=count)
 
 
 def _few_images(dataset: ImageDataset) -> Iterator[Problem]:
@@ -137,7 +141,7 @@ def _few_images(dataset: ImageDataset) -> Iterator[Problem]:
         "few_images",
         severity,
         _("Classes with few photos"),
-        _with_names(sentence, [f"{name} ({counts[name]:,})" for name in few]),
+        _with_names(sentence, [_name_and_count(name, counts[name]) for name in few]),
         image_ids=_ids_in(dataset, few),
         fix=fix,
     )
@@ -249,7 +253,7 @@ def _few_for_validation(dataset: ImageDataset) -> Iterator[Problem]:
         "few_validation",
         "warning",
         _("Few validation photos"),
-        f"{sentence} {margin}",
+        sentences(sentence, margin),
         image_ids=tuple(
             image.id
             for image in dataset.images
@@ -268,7 +272,7 @@ def _of_one_group(dataset: ImageDataset) -> list[str]:
 
 
 def _with_names(sentence: str, names: Collection[str]) -> str:
-    return f"{sentence} {_('Classes: {names}.').format(names=listed(names))}"
+    return sentences(sentence, _("Classes: {names}.").format(names=listed(names)))
 
 
 def _ids_in(dataset: ImageDataset, names: Collection[str]) -> tuple[str, ...]:

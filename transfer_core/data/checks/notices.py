@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from transfer_core.data.checks.problems import Problem, Severity
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import Notice, NoticeKind, ReadAs
-from transfer_core.data.sources.layout_choice import joined, listed
-from transfer_core.language import _, plural
+from transfer_core.data.sources.layout_choice import listed
+from transfer_core.language import _, names_list, number, plural, sentences
 
 _WARNINGS: tuple[NoticeKind, ...] = ("too_bright_or_dark", "letters_in_doubt", "names_in_doubt")
+_DIGITS = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _NUMBERED = re.compile(r"column \d+")
 
 
@@ -20,9 +21,9 @@ def check_notices(dataset: ImageDataset) -> Iterator[Problem]:
     by_kind: dict[NoticeKind, list[str]] = {}
     for notice in dataset.notices:
         by_kind.setdefault(notice.kind, []).append(sentence_of(notice))
-    for kind, sentences in by_kind.items():
+    for kind, of_kind in by_kind.items():
         severity: Severity = "warning" if kind in _WARNINGS else "info"
-        yield Problem(kind, severity, _title(kind), " ".join(sentences))
+        yield Problem(kind, severity, _title(kind), sentences(*of_kind))
 
 
 def sentence_of(notice: Notice) -> str:
@@ -55,8 +56,8 @@ def sentence_of(notice: Notice) -> str:
                 "The values of {count} photos go from {low} to {high}. They were stretched from black to white. "
                 "To avoid this, choose “Keep as in the files”. Then add them again.",
                 notice.count,
-                low=notice.names[0],
-                high=notice.names[1],
+                low=_grey(notice.names[0]),
+                high=_grey(notice.names[1]),
             )
         case "too_bright_or_dark":
             return plural(
@@ -65,8 +66,8 @@ def sentence_of(notice: Notice) -> str:
                 "{count} photos go beyond the values {low} to {high} of the first photos. Their brightest or darkest "
                 "parts are lost. Add all of these photos in one zip file, as new photos.",
                 notice.count,
-                low=notice.names[0],
-                high=notice.names[1],
+                low=_grey(notice.names[0]),
+                high=_grey(notice.names[1]),
             )
         case "first_frame":
             return plural(
@@ -83,7 +84,7 @@ def read_as_sentence(read_as: ReadAs) -> str:
     count = read_as.num_classes
     match read_as.labels_from:
         case "table":
-            sentences = [
+            parts = [
                 plural(
                     "Read as {count} class, from {table}, {column}.",
                     "Read as {count} classes, from {table}, {column}.",
@@ -93,7 +94,7 @@ def read_as_sentence(read_as: ReadAs) -> str:
                 )
             ]
         case "names":
-            sentences = [
+            parts = [
                 plural(
                     "Read as {count} class, from the file names.",
                     "Read as {count} classes, from the file names.",
@@ -101,7 +102,7 @@ def read_as_sentence(read_as: ReadAs) -> str:
                 )
             ]
         case "subfolders":
-            sentences = [
+            parts = [
                 plural(
                     "Read as {count} class, from subfolders.",
                     "Read as {count} classes, from subfolders.",
@@ -109,19 +110,25 @@ def read_as_sentence(read_as: ReadAs) -> str:
                 )
             ]
         case "folders":
-            sentences = [
+            parts = [
                 plural(
                     "Read as {count} class, from folders.", "Read as {count} classes, from folders.", count
                 )
             ]
     if len(read_as.folders) > 1:
-        sentences.append(_("Put together from {folders}.").format(folders=listed(read_as.folders)))
+        parts.append(_("Put together from {folders}.").format(folders=listed(read_as.folders)))
     elif read_as.folders:
-        sentences.append(_("Only the folder {folder} is used.").format(folder=read_as.folders[0]))
+        parts.append(_("Only the folder {folder} is used.").format(folder=read_as.folders[0]))
     if any(split != "train" for split in read_as.splits):
-        sentences.append(_split_sentence(read_as))
-    said = " ".join(sentences)
-    return _("Added last: {sentences}").format(sentences=said) if read_as.is_addition else said
+        parts.append(_split_sentence(read_as))
+    whole = sentences(*parts)
+    return _("Added last: {sentences}").format(sentences=whole) if read_as.is_addition else whole
+
+
+def _grey(value: str) -> str:
+    """Return a grey value, which is stored as in English, such as `"65,535"`."""
+    digits = value.replace(",", "")
+    return number(float(digits), len(digits.partition(".")[2])) if _DIGITS.fullmatch(digits) else value
 
 
 def _column(header: str) -> str:
@@ -131,7 +138,7 @@ def _column(header: str) -> str:
 
 def _split_sentence(read_as: ReadAs) -> str:
     words = {"train": _("training"), "validation": _("validation"), "test": _("test")}
-    parts = joined([words[split] for split in read_as.splits])
+    parts = names_list([words[split] for split in read_as.splits], has_and=True)
     if read_as.labels_from == "table":
         return _("Split by the table into {parts}.").format(parts=parts)
     return _("Split by your folders into {parts}.").format(parts=parts)

@@ -9,7 +9,7 @@ from transfer_core.data.checks.problems import Fix, Problem, Suspicion, ids_of, 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.similarity import groups_of, near_duplicates
 from transfer_core.data.records import ImageRecord, Split
-from transfer_core.language import _, plural
+from transfer_core.language import _, names_list, plural
 
 # Pixels of the shorter side: every model in the list but the tiny one for tests would enlarge less.
 MIN_SHARP_SIDE = 64
@@ -67,7 +67,7 @@ def _suggested_words(suspicions: Sequence[Suspicion]) -> str:
     """Return which labels the fix changes, the most frequent change first."""
     changes = Counter(f"{suspicion.given} → {suspicion.suggested}" for suspicion in suspicions)
     shown = [change for change, _count in changes.most_common(_CHANGES_SHOWN)]
-    names = ", ".join(shown) + (" …" if len(changes) > len(shown) else "")
+    names = names_list([*shown, *(["…"] if len(changes) > len(shown) else [])])
     return plural(
         "Change {count} label: {names}", "Change {count} labels: {names}", len(suspicions), names=names
     )

@@ -9,7 +9,7 @@ from transfer_core.data.checks.problems import Problem, Severity, ids_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.data.sources.layout_choice import listed
-from transfer_core.language import _
+from transfer_core.language import _, sentences
 
 
 def check_series(dataset: ImageDataset) -> Iterator[Problem]:
@@ -36,7 +36,7 @@ def check_series(dataset: ImageDataset) -> Iterator[Problem]:
             else _("Add photos of other scenes to: {names}.").format(names=listed(names))
         )
         title = _("Series in training and validation")
-        yield _about(torn, "torn_series", "warning", title, f"{sentence} {what_to_do}")
+        yield _about(torn, "torn_series", "warning", title, sentences(sentence, what_to_do))
 
 
 def _series(dataset: ImageDataset) -> list[list[ImageRecord]]:

@@ -30,7 +30,7 @@ def folder_source(folder: Path) -> list[ImportedFile]:
     files: list[ImportedFile] = []
 
     def add_unreadable(error: OSError) -> None:
-        reason = _("the folder cannot be opened ({reason})").format(reason=error.strerror or error)
+        reason = _("the folder cannot be opened ({reason})").format(reason=error)
         closed = Path(error.filename or folder).relative_to(folder)
         files.append(refused_file(closed.as_posix(), reason, "unreadable"))
 
@@ -102,7 +102,7 @@ def read_file(path: Path) -> bytes:
 
 
 def _unreadable(error: OSError) -> str:
-    return _("it cannot be read ({reason})").format(reason=error.strerror or error)
+    return _("it cannot be read ({reason})").format(reason=error)
 
 
 def _too_deep(place: tuple[str, ...]) -> ImportedFile:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import IngestError
-from transfer_core.language import _, plural
+from transfer_core.language import _, names_list, plural
 
 if TYPE_CHECKING:
     from transfer_core.data.records import Split
@@ -65,7 +65,7 @@ class LayoutQuestion:
     @property
     def sentence(self) -> str:
         """The question in words."""
-        folders, classes = joined(self.folders), listed(self.class_names)
+        folders, classes = names_list(self.folders, has_and=True), listed(self.class_names)
         match self.kind:
             case "same_folders":
                 return _("{folders} hold the same folders: {classes}. Are they parts of a split?").format(
@@ -102,7 +102,9 @@ class LayoutQuestion:
         """Return the words for one of the choices."""
         match choice.layout:
             case "split":
-                return _("Yes: {parts}").format(parts=joined([*map(self._part, self.parts.items())]))
+                return _("Yes: {parts}").format(
+                    parts=names_list(map(self._part, self.parts.items()), has_and=True)
+                )
             case "together":
                 return _("Put them together: {classes}").format(classes=listed(self.class_names))
             case "subfolders":
@@ -151,17 +153,10 @@ class LayoutQuestionError(IngestError):
         self.question = question
 
 
-def joined(names: Sequence[str]) -> str:
-    """Return all names in one line, with “and” before the last."""
-    if len(names) < 2:
-        return "".join(names)
-    return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])
-
-
 def listed(names: Collection[str]) -> str:
     """Return the first names in one line, and the number of the others."""
     if len(names) <= _MAX_NAMES:
-        return ", ".join(names)
+        return names_list(names)
     return _("{names} and {count:,} more").format(
-        names=", ".join(list(names)[:_MAX_NAMES]), count=len(names) - _MAX_NAMES
+        names=names_list(list(names)[:_MAX_NAMES]), count=len(names) - _MAX_NAMES
     )

@@ -46,7 +46,7 @@ def open_source(path: Path) -> Iterator[list[ImportedFile]]:
     except OSError as error:
         raise IngestError(
             _("{path} cannot be read: {reason}. Choose a folder, a zip or a tar file.").format(
-                path=path, reason=error.strerror or error
+                path=path, reason=error
             )
         ) from error
     with file:
@@ -104,8 +104,7 @@ def csv_source(path: Path) -> list[ImportedFile]:
         table = ImportedFile((path.name,), partial(read_file, path), location=path)
         columns = list(columns_of(table))
     except UnreadableImageError as error:
-        cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else error
+        reason = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise IngestError(
             _("{path} cannot be read: {reason}. Choose a table of path and class.").format(
                 path=path, reason=reason

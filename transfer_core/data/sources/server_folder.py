@@ -75,7 +75,7 @@ def subfolders(root: Path, relative: str = "") -> list[str]:
     except OSError as error:
         raise IngestError(
             _("The folder {name} cannot be opened: {reason}. Choose another one.").format(
-                name=shown_name(folder.name), reason=error.strerror or error
+                name=shown_name(folder.name), reason=error
             )
         ) from error
 

@@ -112,7 +112,7 @@ def _write(plain: BinaryIO, chunk: bytes, name: str) -> None:
         raise IngestError(
             _(
                 "{name} could not be unpacked: {reason}. Free some space, or unpack it yourself and choose the folder."
-            ).format(name=shown_name(name), reason=error.strerror or error)
+            ).format(name=shown_name(name), reason=error)
         ) from error
 
 
@@ -186,7 +186,7 @@ def _read(shared: SharedFile, offset: int, size: int) -> bytes:
         content = shared.read_at(offset, size)
     except OSError as error:
         raise UnreadableImageError(
-            _("it cannot be read ({reason})").format(reason=error.strerror or error), "unreadable"
+            _("it cannot be read ({reason})").format(reason=error), "unreadable"
         ) from error
     if len(content) < size:
         raise UnreadableImageError(_("it is damaged inside the tar file"))

@@ -303,7 +303,7 @@ class NodeCache:
             ).format(
                 folder=self._node.root,
                 node=platform.node(),
-                reason=error.strerror or error,
+                reason=error,
                 variable=FOLDER_VARIABLE,
             )
         )

@@ -74,7 +74,7 @@ def with_distinct_names(nodes: Collection[Node]) -> tuple[Node, ...]:
 
 def joined_by_computer(nodes: Iterable[Node]) -> list[Node]:
     """Return one node for each computer by name, with the cores and graphics processors of all nodes on it."""
-    found: dict[tuple[str, str, str], Node] = {}
+    found: dict[tuple[str, str, StoredText], Node] = {}
     for node in sorted(nodes, key=lambda node: (node.name, node.address)):
         key = node.name, node.address, said(node.problem)
         first = found.get(key)

@@ -300,7 +300,7 @@ def _described(workspace: Workspace, place: str) -> FileRef:
         check_shortage(error)
         raise WorkspaceError(
             _("{file} cannot be read: {reason}. Allow reading it, then try again.").format(
-                file=path.name, reason=error.strerror or error
+                file=path.name, reason=error
             )
         ) from error
     return FileRef(place, digest, size)

@@ -174,7 +174,7 @@ def put_back(folder: Path, files: Mapping[str, bytes | None]) -> None:
         raise WorkspaceError(
             _(
                 "The files of this training could not be saved: {reason}. Free some space, then continue."
-            ).format(reason=error.strerror or error)
+            ).format(reason=error)
         ) from error
 
 

@@ -14,6 +14,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.audition import AuditionScore
+from transfer_core.language import names_list
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import estimate_memory
@@ -172,7 +173,7 @@ def _report(task: _Audition, parts: Sequence[_Part], num_images: int) -> None:
         for part in parts
     )
     num_all = num_images * sum(len(part.backbones) for part in parts)
-    task.report(TaskProgress(", ".join(titles) or task.progress.part, num_done, num_all))
+    task.report(TaskProgress(names_list(titles) or task.progress.part, num_done, num_all))
 
 
 def _commonest_kind(executor: ClusterExecutor, task: _Audition) -> NodeKind | None:

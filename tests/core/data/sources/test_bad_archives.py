@@ -21,6 +21,7 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.layout import labelled_files
 from transfer_core.data.sources.open_source import open_archive, open_source
 from transfer_core.errors import IngestError
+from transfer_core.language import said
 from transfer_core.workspace import Workspace
 
 MakeImage = Callable[..., bytes]
@@ -89,7 +90,7 @@ def good(make_image: MakeImage) -> dict[str, bytes]:
 
 
 def left_out(dataset: ImageDataset) -> list[tuple[str, str, str]]:
-    return [(file.name, file.reason, file.kind) for file in dataset.left_out]
+    return [(file.name, said(file.reason), file.kind) for file in dataset.left_out]
 
 
 def why_refused(dataset: ImageDataset, content: bytes) -> str:

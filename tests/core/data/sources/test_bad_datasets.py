@@ -23,6 +23,7 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive, open_source
 from transfer_core.errors import IngestError, WorkspaceError
+from transfer_core.language import said
 from transfer_core.workspace import Workspace
 
 MakeImage = Callable[..., bytes]
@@ -92,7 +93,7 @@ class TestFolders:
         files = [file_of(f"cat/{number:05}.png", good.get(number, b"")) for number in range(20_000)]
         added = add_files(dataset, files)
         assert added.counts() == {"cat": 3}
-        reasons = {(file.reason, file.kind) for file in added.left_out}
+        reasons = {(said(file.reason), file.kind) for file in added.left_out}
         assert reasons == {("the file is empty (0 bytes)", "damaged")}
         assert len(added.left_out) == 19_997
 
@@ -185,7 +186,7 @@ def test_not_enough_memory_half_way_keeps_the_small_pictures(tmp_path: Path, mak
         resource.setrlimit(resource.RLIMIT_AS, (taken + 170_000_000,) * 2)
         with open_source(root / "photos") as files:
             added = add_files(create_dataset(Workspace(root), "Cats"), files)
-        print(added.counts(), [(file.name, file.reason, file.kind) for file in added.left_out])
+        print(added.counts(), [(file.name, said(file.reason), file.kind) for file in added.left_out])
     """
     finished = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],

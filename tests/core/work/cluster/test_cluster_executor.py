@@ -11,6 +11,7 @@ import psutil
 
 from tests.core.work.cluster.conftest import one_thread_executor, wait_until, weights_of
 from transfer_core.events import EpochEnded, RunEnded, RunPlaced, RunStarted, TrainingEvent
+from transfer_core.language import said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.cluster.nodes import Need
 from transfer_core.work.trainings import Trainings
@@ -20,7 +21,7 @@ def trained(executor, workspace, run: TrainingRun) -> list[TrainingEvent]:
     events: list[TrainingEvent] = []
     executor(workspace, run, events.append, lambda: False)
     assert isinstance(events[-1], RunEnded)
-    assert events[-1].outcome == "finished", events[-1].message
+    assert events[-1].outcome == "finished", said(events[-1].message)
     return events
 
 
@@ -93,8 +94,8 @@ def test_run_that_no_node_could_hold_ends_with_the_reason(
     executor(workspace, run, events.append, lambda: False)
     (ended,) = events
     assert ended.outcome == "interrupted"
-    assert ended.message.startswith("This training needs 8 cores and 2.2 GB. The largest computer of")
-    assert " has 1 and " in ended.message
+    assert said(ended.message).startswith("This training needs 8 cores and 2.2 GB. The largest computer of")
+    assert " has 1 and " in said(ended.message)
 
 
 def test_node_with_another_version_is_refused_with_the_reason(cluster, executor, tmp_path) -> None:
@@ -115,7 +116,7 @@ def test_deleted_run_ends_with_the_reason(executor, workspace, dataset, tiny_con
     (run.folder / "config.json").unlink()
     events: list[TrainingEvent] = []
     executor(workspace, run, events.append, lambda: False)
-    assert "does not exist any more" in events[-1].message
+    assert "does not exist any more" in said(events[-1].message)
 
 
 def test_driver_lends_no_folder_to_the_nodes(executor) -> None:

@@ -25,6 +25,7 @@ DRIVER = """
 import json, os, sys, threading
 from pathlib import Path
 from transfer_core.events import BatchEnded, RunEnded, RunStarted, event_to_dict
+from transfer_core.language import said, said
 from transfer_core.work.cluster.messages import *
 from transfer_core.work.cluster.nodes import Node
 
@@ -186,7 +187,7 @@ def test_problem_that_is_met_again_at_each_try_is_written_once(start, caplog) ->
 def test_run_that_loses_its_worker_too_often_is_interrupted(start, workspace, run) -> None:
     *events, ended = events_of(start(LOSES_WORKERS), workspace, run)
     assert [event.reason for event in events if isinstance(event, PlaceLost)] == ["worker"] * 6
-    assert (ended.outcome, ended.message) == (
+    assert (ended.outcome, said(ended.message)) == (
         "interrupted",
         "The training lost its computer 6 times. Continue from the last checkpoint.",
     )
@@ -208,7 +209,7 @@ def test_run_goes_on_by_itself_when_a_new_driver_answers(start, workspace, run) 
 
 def test_sentence_of_a_node_ends_the_run(start, workspace, run) -> None:
     _placed, ended = events_of(start(FAILS), workspace, run)
-    assert (ended.outcome, ended.message) == ("interrupted", "The disk of lab-1 is full.")
+    assert (ended.outcome, said(ended.message)) == ("interrupted", "The disk of lab-1 is full.")
 
 
 def test_run_waits_for_a_node_until_it_is_stopped(start, workspace, run) -> None:
@@ -284,7 +285,7 @@ def test_log_that_cannot_be_written_ends_the_run_and_its_work_on_the_node(
         ended.append(event)
 
     executor(workspace, run, emit, lambda: False)
-    assert (ended[-1].outcome, ended[-1].message) == ("interrupted", "The disk is full.")
+    assert (ended[-1].outcome, said(ended[-1].message)) == ("interrupted", "The disk is full.")
     wait_until(lambda: "DropJob" in read(tmp_path / "requests"))
 
 
