@@ -121,7 +121,7 @@ def _numbers(run: TrainingRun) -> str:
         f"| {number(facts['f1'], 2)} |\n"
         for name, facts in evaluation.per_class.items()
     )
-    header = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
+    header = f"| {_('class')} | {_('precision')} | {_('recall')} | {_('F1')} |\n| --- | --- | --- | --- |\n"
     return f"{sentence}\n\n{header}{rows}"
 
 

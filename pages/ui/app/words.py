@@ -217,9 +217,16 @@ def model_name(run: TrainingRun) -> str:
     return name or f"{run.dataset_name}, {date_time_words(run.created_at)}"
 
 
+def labelled(label: str, text: str) -> str:
+    """Return a text behind its label, with the colon of the language, such as `"Test photos: 3 of 24 wrong."`."""
+    return _("{label}: {text}").format(label=label, text=text)
+
+
 def accuracy_words(evaluation: Evaluation) -> str:
     """Return accuracy and interval, such as `"94 % (84 to 98 %)"`."""
-    return f"{percent(evaluation.accuracy)} ({percent_range(*evaluation.accuracy_interval)})"
+    return _("{accuracy} ({range})").format(
+        accuracy=percent(evaluation.accuracy), range=percent_range(*evaluation.accuracy_interval)
+    )
 
 
 def expected_sentence(evaluation: Evaluation) -> str:
