@@ -20,8 +20,9 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from tools.command_sentences import CLICK_SENTENCES, help_texts
 from transfer_core.files import write_bytes
-from transfer_core.language import catalogue_folder
+from transfer_core.recipes import catalogue_folder
 
 _ROOT = Path(__file__).resolve().parents[1]
 _ROOMS = ("pages", "transfer_core")
@@ -64,6 +65,8 @@ def extract() -> Catalog:
     catalogue = Catalog(project=_PROJECT, fuzzy=False)
     for place, _line, text, comments, _context in _sentences():
         catalogue.add(text, locations=[(place, 0)], auto_comments=comments)
+    for text in CLICK_SENTENCES:
+        catalogue.add(text, locations=[("click", 0)])
     return catalogue
 
 
@@ -115,6 +118,9 @@ def _sentences() -> Iterator[tuple[str, int, str | tuple[str, ...], list[str], s
             _ROOT, [(name, "python")], keywords=_CALLS, directory_filter=lambda _path: False
         )
         yield from found
+    for path in sorted((_ROOT / "transfer_core" / "cli").glob("*.py")):
+        for text in help_texts(path.read_text("utf-8")):
+            yield path.relative_to(_ROOT).as_posix(), 0, text, [], None
 
 
 def _write(path: Path, catalogue: Catalog) -> None:

@@ -8,79 +8,37 @@ stored of it is its `Sentence`, and `said` makes a message of that again.
 
 from __future__ import annotations
 
-import gettext
-import io
 import numbers
 import os
-import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import lru_cache
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.dates import format_skeleton, get_datetime_format
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, get_decimal_symbol, get_group_symbol
-from msgspec import Meta, Struct
+from babel.numbers import get_decimal_symbol, get_group_symbol
 
-ENGLISH = "en"
-LANGUAGE_VARIABLE = "TRANSFER_STUDIO_LANGUAGE"
-# A folder of catalogues in place of the app's own, to try one.
-LOCALE_VARIABLE = "TRANSFER_STUDIO_LOCALE"
-_OWN_CATALOGUES = Path(__file__).parents[1] / "locale"
-_MOST_LETTERS = 100_000
-# Sentences within sentences: a reason within an error within the end of a training.
-_MOST_LEVELS = 8
-# What a placeholder may say behind its colon: thousands separated, and a number of decimals.
-_PLACEHOLDER = re.compile(
-    r"(?P<brace>{{|}})|{(?P<name>\w+)(?::(?P<sign>\+?)(?P<thousands>,?)(?:\.(?P<digits>\d)f)?)?}"
+from transfer_core.recipes import (
+    ENGLISH,
+    LARGEST_WHOLE,
+    LOCALE_VARIABLE,
+    MOST_LETTERS,
+    Joined,
+    Number,
+    Recipe,
+    Sentence,
+    StoredText,
+    Value,
+    catalogue_folder,
+    locale_of,
+    written,
 )
 
-_Text = Annotated[str, Meta(max_length=_MOST_LETTERS)]
-
-
-class Number(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="number"):
-    """A number as people of a language write it.
-
-    Args:
-        value: The number; for per cent 1.0 is 100 %.
-        digits: After the decimal point.
-        unit: "percent", or empty.
-        thousands: Whether thousands are separated.
-    """
-
-    value: float
-    digits: Annotated[int, Meta(ge=0, le=20)] = 0
-    unit: Literal["", "percent"] = ""
-    thousands: bool = True
-
-
-class Sentence(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="sentence"):
-    """A sentence as it is stored: its English, which is its id in the catalogues, and its values.
-
-    Args:
-        text: In English, for one.
-        plural: For any other number; empty for a sentence that counts nothing.
-        count: That selects the form.
-        values: Of the placeholders by their names.
-    """
-
-    text: _Text
-    plural: _Text = ""
-    count: int = 0
-    values: dict[_Text, Value] = {}
-
-
-Recipe: TypeAlias = Sentence | Number
-Value: TypeAlias = _Text | int | float | Sentence | Number | None
-# A stored text: of this version with its values, or of an earlier version, which stored finished sentences.
-StoredText: TypeAlias = _Text | Sentence | Number
+LANGUAGE_VARIABLE = "TRANSFER_STUDIO_LANGUAGE"
 
 _chosen: ContextVar[str] = ContextVar("chosen_language", default="")
 _of_visitor: Callable[[], str] = lambda: ""  # noqa: E731  (replaced by the pages)
@@ -96,7 +54,7 @@ class Message(str):
     def __new__(cls, recipe: Recipe) -> Message:
         """Say a recipe in the current language."""
         spoken = language()
-        message = super().__new__(cls, _render(recipe, spoken, 0))
+        message = super().__new__(cls, written(recipe, spoken))
         message.language, message.recipe = spoken, recipe
         return message
 
@@ -112,7 +70,7 @@ class Message(str):
         A number stays a number until it is shown: `{count:,}` and `{count:.1f}` are written as in the language.
         """
         recipe = self.recipe
-        if isinstance(recipe, Number):
+        if not isinstance(recipe, Sentence):
             return self
         filled = {**recipe.values, **{name: _value(value) for name, value in values.items()}}
         return Message(Sentence(recipe.text, recipe.plural, recipe.count, filled))
@@ -161,9 +119,24 @@ def percent_range(lowest: float, highest: float) -> str:
     return _("{lowest} to {highest}").format(lowest=number(100 * lowest), highest=percent(highest))
 
 
+def sentences(*parts: str) -> str:
+    """Return sentences one after the other; empty ones are left out."""
+    return Message(Joined(tuple(_value(part) for part in parts if part), "sentences"))
+
+
+def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
+    """Return names with commas between them, such as `"a, b, c"`.
+
+    Args:
+        names: In their order.
+        has_and: Whether the last one is joined as in `"a, b and c"`.
+    """
+    return Message(Joined(tuple(map(_value, names)), "and" if has_and else "names"))
+
+
 def number_separators() -> str:
     """Return the decimal point and the separator of thousands of the language of the visitor."""
-    locale = _locale(language())
+    locale = locale_of(language())
     symbols: str = get_decimal_symbol(locale) + get_group_symbol(locale)
     return symbols
 
@@ -201,13 +174,14 @@ def sort_key(text: str) -> tuple[str, str]:
 
 
 def stored(text: str) -> StoredText:
-    """Return a text as it is stored, to be said later in any language."""
-    return text.recipe if isinstance(text, Message) else text
+    """Return a text as it is stored, to be said later in any language; one without values is its English alone."""
+    recipe = text.recipe if isinstance(text, Message) else str(text)
+    return recipe.text if isinstance(recipe, Sentence) and not recipe.plural and not recipe.values else recipe
 
 
 def said(text: StoredText) -> str:
-    """Return a stored text in the language of the visitor; a finished sentence of an earlier version where known."""
-    return _(text) if isinstance(text, str) else Message(text)
+    """Return a stored text in the language of the visitor; a finished sentence where the catalogue knows it."""
+    return Message(Sentence(text) if isinstance(text, str) else text)
 
 
 def language() -> str:
@@ -258,11 +232,6 @@ def best_language(wanted: Iterable[str]) -> str:
     return next((found for code in wanted if (found := _best(code, folder))), "")
 
 
-def catalogue_folder() -> Path:
-    """Return the folder with a catalogue for each language, named by its code."""
-    return Path(os.environ.get(LOCALE_VARIABLE) or _OWN_CATALOGUES)
-
-
 @lru_cache(maxsize=1000)
 def _best(code: str, _folder: str) -> str:
     parts = code.split(".")[0].replace("-", "_").lower().split("_")
@@ -273,7 +242,7 @@ def _best(code: str, _folder: str) -> str:
 
 
 def _own_name(code: str) -> str:
-    locale = _locale(code)
+    locale = locale_of(code)
     name = {"zh_CN": "简体中文"}.get(code) or locale.get_display_name(locale) or code
     return name[:1].upper() + name[1:]
 
@@ -285,74 +254,7 @@ def _date(moment: date, skeleton: str) -> str:
 
 def _date_locale() -> Locale:
     # The English of this app puts the day before the month.
-    return _locale("en_GB" if language() == ENGLISH else language())
-
-
-@lru_cache(maxsize=32)
-def _locale(code: str) -> Locale:
-    try:
-        return Locale.parse(code)
-    except (UnknownLocaleError, ValueError):
-        return Locale(ENGLISH)
-
-
-@lru_cache(maxsize=32)
-def _catalogue(code: str, folder: str) -> gettext.NullTranslations:
-    """Return a catalogue, compiled in memory; for English, which has no file, one without any sentence."""
-    path = Path(folder or _OWN_CATALOGUES) / f"{code}.po"
-    if not path.is_file():
-        return gettext.NullTranslations()
-    with path.open("rb") as source:
-        catalogue = read_po(source)
-    compiled = io.BytesIO()
-    write_mo(compiled, catalogue)
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
-
-
-def _render(recipe: Recipe, code: str, level: int) -> str:
-    if isinstance(recipe, Number):
-        return _number(recipe, code)
-    catalogue = _catalogue(code, os.environ.get(LOCALE_VARIABLE, ""))
-    if recipe.plural:
-        text = catalogue.ngettext(recipe.text, recipe.plural, recipe.count)
-    else:
-        text = catalogue.gettext(recipe.text) if recipe.text else ""
-    return _filled(text, recipe.values, code, level) if recipe.values else text
-
-
-def _filled(text: str, values: Mapping[str, Value], code: str, level: int) -> str:
-    """Return a sentence with its values; a placeholder without one, as in a file by a stranger, stays."""
-
-    def fill(found: re.Match[str]) -> str:
-        if found["brace"] or found["name"] not in values:
-            return found[0][0] if found["brace"] else found[0]
-        value = values[found["name"]]
-        if isinstance(value, Sentence | Number):
-            return _render(value, code, level + 1) if level < _MOST_LEVELS else ""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return str(value)
-        if found["digits"] is None and not found["thousands"]:
-            return str(value) if isinstance(value, int) else _localized(repr(value), code)
-        shown = Number(value, int(found["digits"] or 0), thousands=bool(found["thousands"]))
-        return ("+" if found["sign"] and value >= 0 else "") + _number(shown, code)
-
-    return _PLACEHOLDER.sub(fill, text)
-
-
-def _number(number: Number, code: str) -> str:
-    locale = _locale(code)
-    pattern = ("#,##0" if number.thousands else "0") + ("." + "0" * number.digits if number.digits else "")
-    if number.unit == "percent":
-        shown: str = format_decimal(100 * number.value, format=pattern, locale=locale)
-        return f"{shown}%" if locale.language == "zh" else f"{shown}\u00a0%"
-    shown = format_decimal(number.value, format=pattern, locale=locale)
-    return shown
-
-
-def _localized(digits: str, code: str) -> str:
-    symbol: str = get_decimal_symbol(_locale(code))
-    return digits.replace(".", symbol)
+    return locale_of("en_GB" if language() == ENGLISH else language())
 
 
 def _value(value: Any) -> Value:
@@ -360,9 +262,11 @@ def _value(value: Any) -> Value:
         return value.recipe
     if isinstance(value, BaseException):
         return _value(str(value))
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, float):
         return value
     # Those of NumPy are none of Python's.
-    if isinstance(value, numbers.Integral):
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(value) <= LARGEST_WHOLE:
         return int(value)
-    return float(value) if isinstance(value, numbers.Real) else str(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        return float(value)
+    return str(value)[:MOST_LETTERS]

@@ -1,6 +1,6 @@
 """Very many runs at once through the real executor and driver, which emit events on the nodes without training.
 
-`python -m benchmarks.cluster.simulated_runs SECONDS` is the driver process with these runs.
+`python -m benchmarks.cluster.simulated_runs SECONDS RUNS` is the driver process with these runs, RUNS on a node.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ _MOST_BYTES_OF_A_RUN = 2e6
 _MOST_SECONDS_LATE = 2.0
 _LEAST_SHARE_OF_EVENTS = 0.9
 _SECONDS_TO_BEGIN = 120.0
+# Of a node at once, beside a poll of each run.
+_OTHER_CALLS = 8
 
 
 def measure_head(folder: Path, num_runs: int, seconds: float, report: Report) -> None:
@@ -53,9 +55,10 @@ def measure_head(folder: Path, num_runs: int, seconds: float, report: Report) ->
     """
     workspace = Workspace(folder / "workspace")
     dataset = photos_of(workspace)
-    command = (sys.executable, "-m", "benchmarks.cluster.simulated_runs", str(seconds))
+    runs_of_a_node = -(-num_runs // _NUM_NODES)
+    command = (sys.executable, "-m", "benchmarks.cluster.simulated_runs", str(seconds), str(runs_of_a_node))
     with (
-        raylets(folder / "cluster", _NUM_NODES, -(-num_runs // _NUM_NODES)) as cluster,
+        raylets(folder / "cluster", _NUM_NODES, runs_of_a_node) as cluster,
         executor_of(cluster, _NUM_NODES, command=command) as executor,
     ):
         processes = [psutil.Process(), psutil.Process(executor.process_id)]
@@ -243,6 +246,7 @@ class _SimulatedPool(ActorPool):
     """Gives runs of a node to its one `SimulatedNode`."""
 
     seconds = 0.0
+    runs_of_a_node = 1
 
     def __init__(self, is_beside_app: bool) -> None:
         super().__init__(is_beside_app)
@@ -261,7 +265,8 @@ class _SimulatedPool(ActorPool):
             if node not in self._nodes:
                 options = ray.remote(SimulatedNode).options(
                     num_cpus=0,
-                    max_concurrency=1_000,
+                    # Ray starts as many threads at once; with ten times as many, nodes did not begin in time.
+                    max_concurrency=self.runs_of_a_node + _OTHER_CALLS,
                     scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
                 )
                 self._nodes[node] = options.remote(self.seconds)
@@ -269,7 +274,13 @@ class _SimulatedPool(ActorPool):
 
 
 def _main() -> None:
-    _SimulatedPool.seconds = float(sys.argv[1])
+    import ray.cloudpickle
+
+    import benchmarks
+
+    _SimulatedPool.seconds, _SimulatedPool.runs_of_a_node = float(sys.argv[1]), int(sys.argv[2])
+    # Workers do not have this package: only the engine travels to them.
+    ray.cloudpickle.register_pickle_by_value(benchmarks)
     with patch.object(driver, "ActorPool", _SimulatedPool):
         driver.main()
 

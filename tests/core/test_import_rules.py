@@ -18,7 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Each room imports only from its own place in this list and from those before it; the longest name counts.
 DIRECTION = (
-    ("transfer_core", "transfer_core.errors", "transfer_core.language", "transfer_core.types"),
+    (
+        "transfer_core",
+        "transfer_core.errors",
+        "transfer_core.language",
+        "transfer_core.recipes",
+        "transfer_core.types",
+    ),
     (
         "transfer_core.files",
         "transfer_core.facts_file",

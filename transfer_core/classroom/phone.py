@@ -12,7 +12,7 @@ from transfer_core.data.ingest import add_to_latest, create_dataset
 from transfer_core.data.records import LeftOut
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import NotFoundError
-from transfer_core.language import _
+from transfer_core.language import _, said
 from transfer_core.runs.trash import is_in_trash
 from transfer_core.workspace import Workspace
 
@@ -146,4 +146,4 @@ def _problem(left_out: LeftOut) -> str:
     if left_out.kind == "duplicate":
         # The name of the other photo means nothing to a person.
         return _("The same photo is there already.")
-    return _("A photo was left out: {reason}.").format(reason=left_out.reason)
+    return _("A photo was left out: {reason}.").format(reason=said(left_out.reason))

@@ -17,6 +17,7 @@ import segno
 
 from transfer_core.classroom.certificate import certificate_for
 from transfer_core.classroom.facts import TEACHER_LINK_FILE, Classroom
+from transfer_core.cli.language import Group
 from transfer_core.cli.output import escaped
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import write_secret
@@ -30,7 +31,7 @@ _SECONDS_FOR_AN_ANSWER = 5
 _WHITE_ON_BLACK, _AS_BEFORE = "\033[97;40m", "\033[0m"
 
 
-@click.group(hidden=True)
+@click.group(cls=Group, hidden=True)
 def classroom() -> None:
     """Serve a class; `start.py --class` calls these."""
 

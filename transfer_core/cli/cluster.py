@@ -16,11 +16,12 @@ import click
 import msgspec
 import psutil
 
+from transfer_core.cli.language import Group
 from transfer_core.cli.options import json_option
 from transfer_core.cli.output import print_note, report
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.files import remove, write_secret
-from transfer_core.language import _
+from transfer_core.language import _, said
 from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.cluster.settings import (
@@ -59,7 +60,7 @@ _cores_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def cluster() -> None:
     """Let several computers train together."""
 
@@ -151,7 +152,8 @@ def list_nodes(address: str | None, as_json: bool) -> None:
             _("Name the cluster, such as: python3 start.py cluster list 192.168.1.20:6379")
         )
     nodes = sorted(_nodes_of_cluster(), key=lambda node: (node.name, node.address))
-    report(as_json, {"nodes": msgspec.to_builtins(nodes)}, [line for node in nodes for line in _lines(node)])
+    facts = [{**msgspec.to_builtins(node), "problem": said(node.problem)} for node in nodes]
+    report(as_json, {"nodes": facts}, [line for node in nodes for line in _lines(node)])
 
 
 def _nodes_of_cluster() -> tuple[Node, ...]:
@@ -184,7 +186,9 @@ def _lines(node: Node) -> list[str]:
     ]
     line = f"{node.name}  {node.address}  " + ", ".join(filter(None, facts))
     return (
-        [line, _("    gets no trainings: {reason}").format(reason=node.problem)] if node.problem else [line]
+        [line, _("    gets no trainings: {reason}").format(reason=said(node.problem))]
+        if node.problem
+        else [line]
     )
 
 

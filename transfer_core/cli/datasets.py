@@ -32,7 +32,7 @@ from transfer_core.data.sources.video import DEFAULT_NUM_PHOTOS, MOST_PHOTOS, vi
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.label_suspicion import suspicious_labels
 from transfer_core.evaluation.photo_series import keep_series_together
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, said
 from transfer_core.workspace import Workspace
 
 SAMPLE_PREFIX = "sample:"
@@ -95,7 +95,7 @@ def ingest(
     lines += [f"  {name}: {count:,}" for name, count in dataset.counts().items()]
     lines += [f"  {problem.title}. {problem.sentence}" for problem in problems]
     lines += [
-        _("  excluded: {name} ({reason})").format(name=file.name, reason=file.reason)
+        _("  excluded: {name} ({reason})").format(name=file.name, reason=said(file.reason))
         for file in dataset.left_out
     ]
     report(as_json, dataset_facts(dataset, problems), lines)

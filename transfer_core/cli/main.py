@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import ExitStack
 
 import click
 
@@ -11,6 +12,7 @@ from transfer_core.cli.classroom import classroom
 from transfer_core.cli.cluster import cluster
 from transfer_core.cli.compare import COMPARE_COMMANDS
 from transfer_core.cli.datasets import DATASET_COMMANDS
+from transfer_core.cli.language import Group, chosen_language, language_of_system, spoken
 from transfer_core.cli.output import (
     error_message,
     print_note,
@@ -22,7 +24,15 @@ from transfer_core.data.sources.layout_choice import LayoutChoice, LayoutQuestio
 from transfer_core.language import _
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--language",
+    metavar="CODE",
+    help="Language to speak, such as de or zh_CN; that of your system by default.",
+    expose_value=False,
+    is_eager=True,
+    callback=chosen_language,
+)
 def cli() -> None:
     """Teach a pretrained network your own classes, from the command line."""
 
@@ -54,8 +64,14 @@ def main() -> int:
     Returns:
         The exit code: 0 when all went well.
     """
+    with ExitStack() as stack:
+        stack.enter_context(spoken(language_of_system()))
+        return _run(stack)
+
+
+def _run(stack: ExitStack) -> int:
     try:
-        cli(prog_name="python -m transfer_core", standalone_mode=False)
+        cli(prog_name="python -m transfer_core", standalone_mode=False, obj=stack)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
     except (click.Abort, KeyboardInterrupt) as error:

@@ -13,7 +13,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.layout_choice import LAYOUTS, LayoutChoice, LayoutName
-from transfer_core.language import _
+from transfer_core.language import N_, _
 from transfer_core.runs.leftovers import remove_leftovers
 from transfer_core.workspace import Workspace, default_workspace_root
 
@@ -28,39 +28,43 @@ _NAMES = {
     "num_views": "--views",
 }
 _HELP = {
-    "backbone": "Pretrained network; the command backbones lists them. Or the id of a run to build on.",
-    "num_unfrozen_blocks": "How many of the last blocks to fine-tune.",
-    "unfrozen_layers": "A single layer to fine-tune; may be given several times.",
-    "epochs": "Times the new layer sees every training image.",
-    "fine_tune_epochs": "Times the unfrozen blocks see them afterwards; never more than the epochs by default.",
-    "learning_rate": "Largest step size for the new layer.",
-    "fine_tune_learning_rate": "Largest step size while fine-tuning.",
-    "batch_size": "Images in one step.",
-    "dropout": "Share of the features hidden in each step.",
-    "seed": "Fixes everything random, the split of new images too.",
-    "schedule": "What learns when.",
-    "weights": "Where training starts: pretrained, or from scratch.",
-    "optimizer": "Rule by which the weights are changed.",
-    "momentum": "Of sgd.",
-    "weight_decay": "Of adamw and sgd: pulls weights towards zero.",
-    "label_smoothing": "Share of the certainty taken from the right class.",
-    "class_weights": "Let small classes weigh more: always, never, or where classes are uneven.",
-    "oversampling": "Show images of small classes more often.",
-    "head": "The new layers.",
-    "hidden_units": "Size of the hidden layer of the head.",
-    "early_stopping_patience": "Epochs without progress after which a phase ends; 0 never.",
-    "layer_decay": "Each block learns at this multiple of the rate of the block behind it.",
-    "augmentation": "How strongly training images are varied.",
-    "augmentation_kinds": "One kind of change; may be given several times, all of them if not given.",
-    "num_views": "Views kept of each training image when it is varied.",
-    "live_augmentation": "Vary images again in every epoch, without the feature cache.",
-    "cache_dtype": "Precision of the cached features.",
-    "teacher": "Id of a run, usually a larger one, whose answers are learned as well as the labels. "
-    "Where it has learned from all photos, the accuracy may be slightly too high.",
-    "teacher_share": "How much its answers count beside the labels.",
-    "teacher_temperature": "How much its answers are softened.",
-    "train_on_all": "Measure by cross-validation, then train the kept model on all photos.",
-    "mixed_precision": "Compute the backbone in float16 where a GPU has it; otherwise in float32.",
+    "backbone": N_("Pretrained network; the command backbones lists them. Or the id of a run to build on."),
+    "num_unfrozen_blocks": N_("How many of the last blocks to fine-tune."),
+    "unfrozen_layers": N_("A single layer to fine-tune; may be given several times."),
+    "epochs": N_("Times the new layer sees every training image."),
+    "fine_tune_epochs": N_(
+        "Times the unfrozen blocks see them afterwards; never more than the epochs by default."
+    ),
+    "learning_rate": N_("Largest step size for the new layer."),
+    "fine_tune_learning_rate": N_("Largest step size while fine-tuning."),
+    "batch_size": N_("Images in one step."),
+    "dropout": N_("Share of the features hidden in each step."),
+    "seed": N_("Fixes everything random, the split of new images too."),
+    "schedule": N_("What learns when."),
+    "weights": N_("Where training starts: pretrained, or from scratch."),
+    "optimizer": N_("Rule by which the weights are changed."),
+    "momentum": N_("Of sgd."),
+    "weight_decay": N_("Of adamw and sgd: pulls weights towards zero."),
+    "label_smoothing": N_("Share of the certainty taken from the right class."),
+    "class_weights": N_("Let small classes weigh more: always, never, or where classes are uneven."),
+    "oversampling": N_("Show images of small classes more often."),
+    "head": N_("The new layers."),
+    "hidden_units": N_("Size of the hidden layer of the head."),
+    "early_stopping_patience": N_("Epochs without progress after which a phase ends; 0 never."),
+    "layer_decay": N_("Each block learns at this multiple of the rate of the block behind it."),
+    "augmentation": N_("How strongly training images are varied."),
+    "augmentation_kinds": N_("One kind of change; may be given several times, all of them if not given."),
+    "num_views": N_("Views kept of each training image when it is varied."),
+    "live_augmentation": N_("Vary images again in every epoch, without the feature cache."),
+    "cache_dtype": N_("Precision of the cached features."),
+    "teacher": N_(
+        "Id of a run, usually a larger one, whose answers are learned as well as the labels. "
+        "Where it has learned from all photos, the accuracy may be slightly too high."
+    ),
+    "teacher_share": N_("How much its answers count beside the labels."),
+    "teacher_temperature": N_("How much its answers are softened."),
+    "train_on_all": N_("Measure by cross-validation, then train the kept model on all photos."),
+    "mixed_precision": N_("Compute the backbone in float16 where a GPU has it; otherwise in float32."),
 }
 
 

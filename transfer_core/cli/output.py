@@ -33,7 +33,7 @@ from transfer_core.events import (
     TrainingEvent,
 )
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _, percent
+from transfer_core.language import _, percent, said
 from transfer_core.runs.run_status import status_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.schema import CONTROL_CHARACTERS_AND_LINES
@@ -106,7 +106,7 @@ def training_facts(run: TrainingRun, snapshot: RunSnapshot) -> dict[str, Any]:
     """
     best = snapshot.best
     if best is None or snapshot.outcome == "interrupted":
-        raise TrainingError(snapshot.message)
+        raise TrainingError(said(snapshot.message))
     evaluation = run.evaluation()
     return {
         "run_id": run.id,
@@ -147,7 +147,7 @@ def run_facts(run: TrainingRun) -> dict[str, Any]:
         "run_id": run.id,
         "created_at": run.created_at.isoformat(),
         "status": status_of(snapshot, run.folder),
-        "message": snapshot.message,
+        "message": said(snapshot.message),
         "dataset": run.dataset_name,
         "backbone": run.config.backbone,
         "val_accuracy": best.val_accuracy if best else None,
@@ -243,7 +243,7 @@ def dataset_facts(dataset: ImageDataset, problems: Iterable[Problem]) -> dict[st
 
 def left_out_facts(files: Iterable[LeftOut]) -> list[dict[str, str]]:
     """Return files that were left out with their reasons, ready for JSON."""
-    return [{"name": file.name, "kind": file.kind, "reason": file.reason} for file in files]
+    return [{"name": file.name, "kind": file.kind, "reason": said(file.reason)} for file in files]
 
 
 def print_note(line: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from transfer_core.cli.language import Group
 from transfer_core.cli.options import common_options, open_workspace
 from transfer_core.cli.output import print_note, report
 from transfer_core.language import _
@@ -15,7 +16,7 @@ from transfer_core.projects.plan import plan_project
 from transfer_core.projects.save import save_project
 
 
-@click.group()
+@click.group(cls=Group)
 def project() -> None:
     """Take images with all their runs to another computer, as one file."""
 

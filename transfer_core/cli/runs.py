@@ -34,7 +34,7 @@ from transfer_core.export.formats import list_formats
 from transfer_core.export.preparation import prepare
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import _, percent, percent_range
+from transfer_core.language import _, percent, percent_range, said
 from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.run_evaluation import evaluate_new_images, evaluate_split
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -119,7 +119,7 @@ def evaluate_run(
         range=percent_range(*evaluation.accuracy_interval),
     )
     for file in left_out:
-        print_note(_("Skipped: {name} ({reason})").format(name=file.name, reason=file.reason))
+        print_note(_("Skipped: {name} ({reason})").format(name=file.name, reason=said(file.reason)))
     facts = {
         "run_id": run.id,
         "left_out": left_out_facts(left_out),

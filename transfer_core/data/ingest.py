@@ -38,7 +38,7 @@ from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFi
 from transfer_core.data.sources.members import archive_kind
 from transfer_core.errors import IngestError, UnreadableImageError, WorkspaceError
 from transfer_core.files import check_shortage, remove, replacing
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, said, stored
 from transfer_core.locks import changing, hold
 from transfer_core.types import OnProgress
 from transfer_core.workspace import Workspace, new_id
@@ -291,7 +291,7 @@ def check_anything_added(before: ImageDataset, after: ImageDataset) -> None:
         raise IngestError(_("All of these photos are there already. Nothing was added."))
     if not left_out:
         raise IngestError(_("There are no photos in it. Choose a folder whose subfolders are the classes."))
-    if all(file.reason == _not_in_a_class_folder() for file in left_out):
+    if all(file.reason == stored(_not_in_a_class_folder()) for file in left_out):
         raise IngestError(
             _(
                 "There are no subfolders in it, so the classes are unknown. Make one folder for each class. "
@@ -312,7 +312,7 @@ def none_usable(left_out: Sequence[LeftOut]) -> str:
         "None of the {count} files can be used. The first one, {name}: {reason}.",
         len(left_out),
         name=left_out[0].name,
-        reason=left_out[0].reason,
+        reason=said(left_out[0].reason),
     )
 
 
@@ -328,25 +328,25 @@ class _Intake:
         self._by_id = {image.id: image for image in dataset.images}
         self._number = max((image.number for image in (*dataset.images, *dataset.excluded)), default=0)
 
-    def take(self, file: ImportedFile, stored: ImageRecord | UnreadableImageError) -> None:
+    def take(self, file: ImportedFile, image: ImageRecord | UnreadableImageError) -> None:
         class_name = self._label or file.class_name
         if file.is_system_file:
             self._leave_out(file, _("it belongs to the operating system"), "system")
-        elif isinstance(stored, UnreadableImageError) and (class_name or file.is_refused):
-            self._leave_out(file, str(stored), stored.kind)
-        elif class_name is None or isinstance(stored, UnreadableImageError):
+        elif isinstance(image, UnreadableImageError) and (class_name or file.is_refused):
+            self._leave_out(file, str(image), image.kind)
+        elif class_name is None or isinstance(image, UnreadableImageError):
             self._leave_out(file, *_why_without_class(file))
-        elif known := self._by_id.get(stored.id):
+        elif known := self._by_id.get(image.id):
             self._meet_again(file, known, class_name)
-        elif stored.id in self._excluded:
-            self._leave_out(file, _("you excluded this photo before"), "excluded", stored.id, class_name)
+        elif image.id in self._excluded:
+            self._leave_out(file, _("you excluded this photo before"), "excluded", image.id, class_name)
         else:
-            self._add(file, stored, class_name)
+            self._add(file, image, class_name)
 
-    def _add(self, file: ImportedFile, stored: ImageRecord, class_name: str) -> None:
+    def _add(self, file: ImportedFile, photo: ImageRecord, class_name: str) -> None:
         self._number += 1
         image = replace(
-            stored,
+            photo,
             class_name=class_name,
             number=self._number,
             burst=self._burst or file.series,
@@ -370,7 +370,7 @@ class _Intake:
     def _leave_out(
         self, file: ImportedFile, reason: str, kind: LeftOutKind, image_id: str = "", class_name: str = ""
     ) -> None:
-        self.left_out.append(LeftOut(file.path, reason, kind, image_id, class_name))
+        self.left_out.append(LeftOut(file.path, stored(reason), kind, image_id, class_name))
 
 
 def _why_without_class(file: ImportedFile) -> tuple[str, LeftOutKind]:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, Seed
 from transfer_core.data.images.image_path import UNKNOWN_RANGES, GreyRanges
+from transfer_core.recipes import StoredText
 from transfer_core.schema import Count, Text
 
 Split = Literal["train", "validation", "test"]
@@ -109,7 +110,7 @@ class LeftOut(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """
 
     name: Text
-    reason: Text
+    reason: StoredText
     kind: LeftOutKind = "unreadable"
     image_id: Text = ""
     class_name: Text = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -14,13 +14,25 @@ from PIL import Image
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
-from transfer_core.language import _
+from transfer_core.language import N_, _
 from transfer_core.types import Array
 
 _PICTURES = Path(__file__).parent / "sample_pictures"
 _DIGITS_PER_CLASS = 60
 _NEW_DIGITS_PER_CLASS = 2
 _DIGIT_SIDE = 96
+# By the folders of the pictures, the names of the classes.
+_CLASS_NAMES = {
+    "dress": N_("dress"),
+    "hat": N_("hat"),
+    "pants": N_("pants"),
+    "shoes": N_("shoes"),
+    "t-shirt": N_("t-shirt"),
+    "animals": N_("animals"),
+    "clothing": N_("clothing"),
+    "food": N_("food"),
+    "vehicles": N_("vehicles"),
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Sample:
         name: Identifier on the command line.
         title: Shown to people.
         description: Its content in one sentence.
-        files: Returns the labelled files.
+        files: Returns the labelled files, with the names of the classes in the language of the visitor.
         new_files: Returns test files, which are not among `files`.
         preview: Returns one of the files of each class, quickly.
     """
@@ -51,17 +63,17 @@ def list_samples() -> list[Sample]:
             "clothes",
             _("Clothes"),
             _("80 photos of dresses, hats, pants, shoes and t-shirts, 16 of each."),
-            lambda: folder_source(_PICTURES / "clothes"),
-            lambda: folder_source(_PICTURES / "new_clothes"),
-            lambda: _first_of_each_class(folder_source(_PICTURES / "clothes")),
+            lambda: _pictures("clothes"),
+            lambda: _pictures("new_clothes"),
+            lambda: _first_of_each_class(_pictures("clothes")),
         ),
         Sample(
             "pictures",
             _("Drawings"),
             _("160 drawings of animals, clothing, food and vehicles, 40 of each."),
-            lambda: folder_source(_PICTURES / "pictures"),
-            lambda: folder_source(_PICTURES / "new_pictures"),
-            lambda: _first_of_each_class(folder_source(_PICTURES / "pictures")),
+            lambda: _pictures("pictures"),
+            lambda: _pictures("new_pictures"),
+            lambda: _first_of_each_class(_pictures("pictures")),
         ),
         Sample(
             "digits",
@@ -89,6 +101,14 @@ def get_sample(name: str) -> Sample:
             name=name, known=", ".join(sample.name for sample in list_samples())
         )
     )
+
+
+def _pictures(folder: str) -> list[ImportedFile]:
+    """Return the pictures in a folder; their classes are data of the person from now on, so they are plain strings."""
+    return [
+        replace(file, parts=(str.__str__(_(_CLASS_NAMES[file.parts[0]])), *file.parts[1:]))
+        for file in folder_source(_PICTURES / folder)
+    ]
 
 
 def _first_of_each_class(files: list[ImportedFile]) -> list[ImportedFile]:

@@ -18,7 +18,7 @@ from transfer_core.data.sources.layout import labelled_files
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import IngestError, UnreadableImageError
 from transfer_core.evaluation.evaluation import LabelledImage
-from transfer_core.language import _
+from transfer_core.language import _, stored
 
 
 def labelled_folder(
@@ -48,7 +48,7 @@ def labelled_folder(
     images, left_out = [], []
     for file, found in zip(files, map_ahead(partial(_identify, ranges), files), strict=True):
         if isinstance(found, UnreadableImageError):
-            left_out.append(LeftOut(file.path, str(found), found.kind))
+            left_out.append(LeftOut(file.path, stored(str(found)), found.kind))
         elif file.location is not None:
             class_name = spelling.get(file.class_name or "", "")
             identifier, likeness = found

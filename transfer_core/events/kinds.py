@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct, structs
+import msgspec
+from msgspec import Meta, Struct
 
 from transfer_core.config import MAX_FOLDS
+from transfer_core.recipes import StoredText
 from transfer_core.schema import Count, Positive, Share, Text, decoded
 
 Phase = Literal[
@@ -299,7 +301,7 @@ class RunEnded(TrainingEvent, frozen=True):
     """
 
     outcome: Outcome
-    message: Text = ""
+    message: StoredText = ""
     best_epoch: Count = 0
     accuracy: Share | None = None
 
@@ -309,7 +311,8 @@ EVENT_TYPES = {event_type.__name__: event_type for event_type in TrainingEvent._
 
 def event_to_dict(event: TrainingEvent) -> dict[str, Any]:
     """Return an event as plain values with its kind, ready for one line of JSON."""
-    return {"event": type(event).__name__, **structs.asdict(event)}
+    values: dict[str, Any] = msgspec.to_builtins(event)
+    return values
 
 
 def event_from_dict(values: object) -> TrainingEvent:

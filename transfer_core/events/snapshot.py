@@ -35,6 +35,7 @@ from transfer_core.events.kinds import (
     TrainingEvent,
 )
 from transfer_core.events.progress import RunProgress
+from transfer_core.recipes import StoredText
 
 _MOST_POINTS = 800
 
@@ -98,7 +99,7 @@ class RunSnapshot(Struct, frozen=True, dict=True):
     epochs: tuple[EpochEnded, ...] = ()
     fold_accuracies: tuple[float, ...] = ()
     outcome: Outcome | None = None
-    message: str = ""
+    message: StoredText = ""
     best_epoch: int = 0
     reported_accuracy: float | None = None
     places: tuple[RunPlaced, ...] = ()

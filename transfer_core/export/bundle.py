@@ -40,7 +40,7 @@ from transfer_core.files import read_json, replacing, write_json
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _
+from transfer_core.language import _, percent
 from transfer_core.runs.own_models import lineage_of, title_of
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.train import MODEL_FILE
@@ -264,6 +264,7 @@ def _write_inference_files(
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
     if predictor.rejection is not None:
         np.savez_compressed(folder / "known.npz", **predictor.rejection.arrays())
+    write_json(folder / "messages.json", _messages())
     shutil.copyfile(_FILES / "predict.py", folder / "predict.py")
     shutil.copyfile(_FILES / f"runtime_{export_format.model_format}.py", folder / "model_runtime.py")
     shutil.copyfile(image_path.__file__, folder / "image_path.py")
@@ -336,6 +337,21 @@ def _signature(run: TrainingRun, export_format: ExportFormat, predictor: Predict
             "python": platform.python_version(),
             **{name: version(name) for name in ("keras", "tensorflow", "numpy", "pillow")},
         },
+    }
+
+
+def _messages() -> dict[str, str]:
+    """Return what `predict.py` prints for people, in the current language."""
+    return {
+        "description": _("Classify photos."),
+        "photos": _("Photos. Without any, their paths are read from the input."),
+        "model": _("The model file to use."),
+        "json": _("Print one JSON object for each photo."),
+        "known": _("{image}: {name} ({share})"),
+        "unknown": _("{image}: I don't know (best guess: {name}, {share})"),
+        "unreadable": _("{image}: cannot be read ({reason})"),
+        "heic": _("HEIC photos need one more package: pip install pillow-heif"),
+        "percent": percent(0).replace("0", "{number}"),
     }
 
 

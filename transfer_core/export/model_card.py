@@ -12,7 +12,7 @@ from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
-from transfer_core.language import _, percent, percent_range
+from transfer_core.language import _, number, percent, percent_range
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -85,7 +85,7 @@ def _images(run: TrainingRun, dataset: ImageDataset | None) -> str:
         Counter(image.class_name for image in dataset.images if image.id in ids) for ids in splits.values()
     ]
     rows = "".join(
-        f"| {_as_text(name)} | {' | '.join(str(count[name]) for count in counts)} |\n"
+        f"| {_as_text(name)} | {' | '.join(number(count[name]) for count in counts)} |\n"
         for name in run.class_names
     )
     return header + rows
@@ -117,8 +117,9 @@ def _numbers(run: TrainingRun) -> str:
     )
     sentence = f"{measured} {numbers}".strip()
     rows = "".join(
-        f"| {_as_text(name)} | {numbers['precision']:.2f} | {numbers['recall']:.2f} | {numbers['f1']:.2f} |\n"
-        for name, numbers in evaluation.per_class.items()
+        f"| {_as_text(name)} | {number(facts['precision'], 2)} | {number(facts['recall'], 2)} "
+        f"| {number(facts['f1'], 2)} |\n"
+        for name, facts in evaluation.per_class.items()
     )
     header = f"| {_('class')} | {_('precision')} | {_('recall')} | F1 |\n| --- | --- | --- | --- |\n"
     return f"{sentence}\n\n{header}{rows}"

@@ -21,7 +21,7 @@ import numpy as np
 from transfer_core.errors import NotFoundError
 from transfer_core.export.web_runtime import WebRuntime
 from transfer_core.files import read_json
-from transfer_core.language import _
+from transfer_core.language import _, language, languages, speaking
 
 PAGE_FILE = "index.html"
 _FILES = Path(__file__).with_name("bundle_files") / "web"
@@ -43,6 +43,7 @@ def write_web_page(folder: Path, model: bytes, title: str, origin: str, runtime:
     signature = read_json(folder / "signature.json")
     bank, weights = _known(folder)
     contents = {
+        "LANGUAGE": _tag(language()),
         "TITLE": html.escape(title),
         "STYLE": _text("page.css"),
         "FACTS": _as_json(_facts(signature, origin, licence)),
@@ -128,7 +129,9 @@ def _facts(signature: Mapping[str, Any], origin: str, licence: str) -> dict[str,
         "imageSize": signature["image_size"],
         "temperature": signature["temperature"],
         "refuses": signature["refuses"],
-        "words": _words(signature["class_names"], origin, licence),
+        "language": _tag(language()),
+        "texts": dict(_texts(signature["class_names"], origin)),
+        "licence": f"ONNX Runtime Web\n\n{licence}".rstrip(),
     }
 
 
@@ -137,7 +140,19 @@ def _as_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _words(class_names: list[str], origin: str, licence: str) -> dict[str, str]:
+def _texts(class_names: list[str], origin: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the page's sentences in each language: the page chooses by the browser that opens it."""
+    for code in languages():
+        with speaking(code):
+            yield _tag(code), {**_words(class_names), "origin": str(origin)}
+
+
+def _tag(code: str) -> str:
+    """Return the code of a language as HTML writes it, such as `"pt-BR"`."""
+    return code.replace("_", "-")
+
+
+def _words(class_names: list[str]) -> dict[str, str]:
     """Return the page's sentences; those for camera errors are keyed by the DOMException name."""
     return {
         "classes": _("It tells apart: {names}.").format(names=", ".join(class_names)),
@@ -170,6 +185,4 @@ def _words(class_names: list[str], origin: str, licence: str) -> dict[str, str]:
         ),
         "unplugged": _("The camera was disconnected. Connect it and try again."),
         "about": _("About this page"),
-        "origin": origin,
-        "licence": f"ONNX Runtime Web\n\n{licence}".rstrip(),
     }

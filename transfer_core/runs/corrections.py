@@ -8,7 +8,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import collect_files
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, NotFoundError, TransferStudioError
-from transfer_core.language import _
+from transfer_core.language import _, said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
@@ -54,7 +54,7 @@ def add_correction(
         return replace(collected, left_out=dataset.left_out).save()
     # Of a file with several photos the first says why.
     refused = collected.left_out[0]
-    text = _("The photo was not added: {reason}.").format(reason=refused.reason)
+    text = _("The photo was not added: {reason}.").format(reason=said(refused.reason))
     if refused.kind in ("other_class", "excluded"):
         text += " " + _("Its label can be changed in the gallery on the Images page.")
     raise IngestError(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -25,6 +25,7 @@ from transfer_core.events import (
 )
 from transfer_core.facts_file import Facts, FactsFile
 from transfer_core.files import remove, write_bytes
+from transfer_core.recipes import with_changed_values
 from transfer_core.runs.new_photos import NEW_PHOTOS_DIR
 from transfer_core.runs.run_folder import EVALUATION, EVENTS_FILE, RUN, SPLIT, RunSplit
 from transfer_core.runs.unlabelled import UNLABELLED_DIR
@@ -198,12 +199,17 @@ def erased_event(event: TrainingEvent, names: Mapping[str, str]) -> TrainingEven
                 class_names=tuple(event.class_names[place] for place in kept),
             )
         case RunEnded():
-            message = event.message
-            for name in names.values():
-                if len(name) >= _LEAST_LETTERS:
-                    message = message.replace(name, "…")
-            return structs.replace(event, message=message)
+            return structs.replace(
+                event, message=with_changed_values(event.message, lambda text: _without(text, names.values()))
+            )
     return event
+
+
+def _without(text: str, names: Iterable[str]) -> str:
+    for name in names:
+        if len(name) >= _LEAST_LETTERS:
+            text = text.replace(name, "…")
+    return text
 
 
 def _dataset_of(run_folder: Path) -> str:

@@ -32,8 +32,8 @@ from transfer_core.language import _
 # In bytes; what this app writes is shorter.
 LONGEST_LINE = 2**20
 _SECONDS_BETWEEN_SYNCS = 1.0
-# Bytes of the last line of a log: a message for a person.
-_LONGEST_ENDING = 4096
+# Bytes of the last line of a log: a message for a person, with its values.
+_LONGEST_ENDING = 2**14
 # The fold of a long training takes up to 0.1 MB.
 _MOST_FOLLOWED = 1000
 

@@ -30,7 +30,7 @@ from transfer_core.facts_file import FactsFile
 from transfer_core.files import remove
 from transfer_core.inference.answers import answer_files
 from transfer_core.inference.predictor import Prediction, Predictor
-from transfer_core.language import _
+from transfer_core.language import _, stored
 from transfer_core.locks import changing
 from transfer_core.schema import Share, Text
 from transfer_core.training.features.feature_cache import pooled_features
@@ -156,7 +156,9 @@ def _add(dataset: ImageDataset, files: Iterable[ImportedFile], progress: OnProgr
     if not num_added:
         raise IngestError(_none_added(after.left_out[len(before.left_out) :]))
     known = [image for image in after.images if dataset.find(image.id)]
-    noticed = (LeftOut(image.name, _why_known(dataset, image), "duplicate", image.id) for image in known)
+    noticed = (
+        LeftOut(image.name, stored(_why_known(dataset, image)), "duplicate", image.id) for image in known
+    )
     after = replace(after, left_out=tuple(dict.fromkeys((*after.left_out, *noticed)))).save()
     _drop(dataset, after, {image.id for image in known})
     if len(known) == num_added:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from itertools import zip_longest
@@ -15,7 +15,7 @@ from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError, UnreadableImageError, WorkspaceError
 from transfer_core.files import check_shortage
-from transfer_core.language import _
+from transfer_core.language import _, languages, speaking
 from transfer_core.runs.new_photos import new_photos_of
 from transfer_core.runs.run_evaluation import split_images
 from transfer_core.runs.training_run import TrainingRun
@@ -39,7 +39,7 @@ def unseen_photos(run: TrainingRun, dataset: ImageDataset | None) -> list[Import
     found: list[ImportedFile] = []
     if dataset and dataset.sample:
         with suppress(NotFoundError):
-            found += get_sample(dataset.sample).new_files()
+            found += _photos_of_sample(dataset.sample, run.class_names)
     # Version 0.1 did not store which images a run was trained on.
     with suppress(WorkspaceError):
         if dataset:
@@ -48,6 +48,16 @@ def unseen_photos(run: TrainingRun, dataset: ImageDataset | None) -> list[Import
         if brought:
             found += (image_file(brought.dataset, image) for image in brought.images)
     return in_turn(photo for photo in found if photo.class_name in run.class_names)
+
+
+def _photos_of_sample(name: str, class_names: Collection[str]) -> list[ImportedFile]:
+    """Return the test files of a sample with the names that its classes have in the language it was taken in."""
+    for code in languages():
+        with speaking(code):
+            files = get_sample(name).new_files()
+        if any(file.class_name in class_names for file in files):
+            return files
+    return []
 
 
 def image_file(dataset: ImageDataset, image: ImageRecord) -> ImportedFile:

@@ -34,7 +34,7 @@ from transfer_core.events import (
 )
 from transfer_core.files import move
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import _
+from transfer_core.language import _, said, stored
 from transfer_core.runs.cross_validation import ElsewhereFolds, cross_validate
 from transfer_core.runs.distillation import measure_both, teacher_answers
 from transfer_core.runs.run_evaluation import (
@@ -112,7 +112,7 @@ def execute_run(
             run, reported = _begin(run, dataset)
     except FeaturesStoppedError:
         outcome, message = outcome_of_stop(Progress(), reported, has_checkpoint=run.has_checkpoint)
-        emit(RunEnded(time.time(), outcome, message))
+        emit(RunEnded(time.time(), outcome, stored(message)))
         return
     result = train(
         dataset,
@@ -145,7 +145,7 @@ def execute_run(
                 should_stop,
                 folds_elsewhere,
             )
-    emit(RunEnded(time.time(), result.outcome, result.message, result.best_epoch, accuracy))
+    emit(RunEnded(time.time(), result.outcome, stored(result.message), result.best_epoch, accuracy))
     remember_times(workspace, run, result.dataset, backbone)
     if result.outcome != "interrupted":
         delete_checkpoints(run.folder)
@@ -309,8 +309,8 @@ def execute_run_safely(
     except Exception as error:
         _logger.exception("Run %s failed", run.id)
         ended = ended_by(error, has_checkpoint=run.has_checkpoint)
-        message = _("{message} The log has the details.").format(message=ended.message)
-        emit(structs.replace(ended, message=message))
+        message = _("{message} The log has the details.").format(message=said(ended.message))
+        emit(structs.replace(ended, message=stored(message)))
 
 
 def ended_by(error: BaseException, *, has_checkpoint: bool = False) -> RunEnded:
@@ -325,7 +325,7 @@ def ended_by(error: BaseException, *, has_checkpoint: bool = False) -> RunEnded:
         otherwise `"failed"`, because it would fail again.
     """
     may_go_on = isinstance(error, _TRANSIENT) or _is_shortage_of_memory(error) or has_checkpoint
-    return RunEnded(time.time(), "interrupted" if may_go_on else "failed", _failure_message(error))
+    return RunEnded(time.time(), "interrupted" if may_go_on else "failed", stored(_failure_message(error)))
 
 
 def _is_shortage_of_memory(error: BaseException) -> bool:

@@ -14,10 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import msgspec
+
 from transfer_core.backbones.runtime import is_keras_loaded
 from transfer_core.errors import InvalidConfigError, WorkspaceError
 from transfer_core.events import RunEnded, TrainingEvent, event_from_dict
-from transfer_core.language import _
+from transfer_core.language import _, stored
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.precision import reason_against_mixed_precision
 from transfer_core.types import ShouldStop
@@ -169,7 +171,7 @@ class ProcessExecutor:
             self._kill()
             problem = _broken_message(error)
         if problem and not has_ended:
-            emit(RunEnded(time.time(), "interrupted", problem))
+            emit(RunEnded(time.time(), "interrupted", stored(problem)))
         if self._process and self._num_runs >= self._runs_in_one_process:
             self._end()
         if self._is_warm:
@@ -268,7 +270,7 @@ def _reply(message: dict[str, Any], emit: Emit, should_stop: ShouldStop) -> dict
             raise ValueError(message["request"])
         return {"stop": should_stop()}
     except WorkspaceError as error:
-        return {"error": str(error)}
+        return {"error": msgspec.to_builtins(stored(str(error)))}
 
 
 def _send(process: subprocess.Popen[str], message: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from transfer_core.export.preparation import prepare
 from transfer_core.inference.answers import Answer, answer_files
 from transfer_core.inference.explanation import ClassAverage, GradCam
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import _
+from transfer_core.language import _, language, speaking
 from transfer_core.projects.open import OpenedProject, open_project
 from transfer_core.projects.plan import ProjectPlan
 from transfer_core.projects.save import save_project
@@ -130,11 +130,14 @@ def rate_search_task(
 def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Task[ExportBundle]:
     """Export a run. A runtime that is missing is downloaded first, and only the download can be stopped.
 
+    Its texts are in the language of whoever calls this.
+
     Args:
         workspace: Keeps the runtime of exported web pages.
         run: The run.
         format_name: Name of the export format.
     """
+    visitors_language = language()
 
     def download(task: Task[ExportBundle]) -> None:
         report = task.reporter(get_format(format_name).title)
@@ -148,7 +151,8 @@ def export_task(workspace: Workspace, run: TrainingRun, format_name: str) -> Tas
                 task.report(TaskProgress(step, num_parts_done=number, num_parts=count))
 
         check_space(workspace)
-        return export_run(workspace, run, format_name, on_step=report)
+        with speaking(visitors_language):
+            return export_run(workspace, run, format_name, on_step=report)
 
     return Task("export", (run.id, format_name), work, preparation=download, owner=workspace.owner)
 

@@ -16,7 +16,7 @@ from transfer_core.data.quota import check_runs, check_waiting
 from transfer_core.errors import NotFoundError, TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.events import RunEnded, RunSnapshot
 from transfer_core.files import remove
-from transfer_core.language import _
+from transfer_core.language import _, stored
 from transfer_core.runs.run_status import ACTIVE, RunStatus, resumable_run, run_status
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash, take_from_trash
@@ -135,9 +135,9 @@ class TrainingTask(Task[None]):
             ).format(reason=error)
             self.error = error if isinstance(error, TransferStudioError) else TrainingError(message)
             with suppress(WorkspaceError):
-                log.append(RunEnded(time.time(), "interrupted", str(self.error)))
+                log.append(RunEnded(time.time(), "interrupted", stored(str(self.error))))
         elif log.snapshot.started_at is None:
-            log.append(RunEnded(time.time(), "stopped", _("Stopped before it began.")))
+            log.append(RunEnded(time.time(), "stopped", stored(_("Stopped before it began."))))
         if self._remote:
             self._remote.release(self.workspace, self.live.run)
         self.close()
@@ -247,7 +247,7 @@ class Trainings:
         """
         live = LiveRun(TrainingRun.load(self.workspace, run_id))
         try:
-            live.log.append(RunEnded(time.time(), "interrupted", message))
+            live.log.append(RunEnded(time.time(), "interrupted", stored(message)))
         finally:
             live.release()
 

@@ -15,10 +15,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
+
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.parallel import num_usable_cores
 from transfer_core.errors import TransferStudioError, WorkspaceError
 from transfer_core.events import TrainingEvent, event_to_dict
+from transfer_core.language import said
+from transfer_core.recipes import StoredText
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import ended_by, execute_run_safely
 from transfer_core.workspace import Workspace
@@ -84,7 +88,7 @@ class Channel:
             os._exit(1)
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
-            raise WorkspaceError(reply["error"])
+            raise WorkspaceError(said(msgspec.convert(reply["error"], StoredText)))
         return reply
 
 

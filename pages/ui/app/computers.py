@@ -10,7 +10,7 @@ from pages.ui.app.process import trainings, visitor
 from pages.ui.app.words import plain
 from pages.ui.server.service import service
 from transfer_core.events import PlaceLost, RunPlaced, RunSnapshot
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, said
 from transfer_core.work.service import Computer
 
 
@@ -92,7 +92,7 @@ def _show_computer(computer: Computer) -> None:
     facts = f"{cores}, {gpus}" if node.num_gpus else cores
     state = plural("{count} training now", "{count} trainings now", computer.num_trainings)
     if node.problem:
-        state = f":material/warning: {plain(node.problem)}"
+        state = f":material/warning: {plain(said(node.problem))}"
     elif not computer.num_trainings:
         state = _("no training now")
     with st.container(gap=None):

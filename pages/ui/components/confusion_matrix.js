@@ -172,5 +172,6 @@ function symbol(name) {
 }
 
 function filled(text, values) {
-    return Object.entries(values).reduce((result, [name, value]) => result.replace(`{${name}}`, () => value), text);
+    const shown = (value) => value.toLocaleString(document.documentElement.lang);
+    return Object.entries(values).reduce((result, [name, value]) => result.replace(`{${name}}`, () => shown(value)), text);
 }

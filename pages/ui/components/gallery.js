@@ -26,7 +26,7 @@ function createGallery(root) {
         const isNew = select.value === NEW_CLASS;
         find(".acts").hidden = ids.length === 0;
         find(".none").disabled = ids.length === 0;
-        find(".chosen").textContent = words.chosen?.replace("{count}", ids.length) ?? "";
+        find(".chosen").textContent = words.chosen?.replace("{count}", ids.length.toLocaleString(document.documentElement.lang)) ?? "";
         newClass.hidden = !isNew || !state.data.can_move;
         find(".move").disabled = isNew && !newClass.value.trim();
     };

@@ -59,8 +59,9 @@ function createGrid(root) {
         find(".head").hidden = !data.words.title;
         find(".head strong").textContent = data.words.title ?? "";
         const words = epoch === null ? data.words.count : data.words.count_in_epoch;
+        const counts = { epoch, right: digits.replaceAll("0", "").length, count: digits.length };
         find(".count").textContent = digits
-            ? words.replace("{epoch}", epoch).replace("{right}", digits.replaceAll("0", "").length).replace("{count}", digits.length)
+            ? words.replace(/\{(\w+)\}/g, (_, name) => counts[name].toLocaleString(document.documentElement.lang))
             : (data.words.waiting ?? "");
     };
 

@@ -55,7 +55,21 @@ def example(name: str, address: str, key: str, class_names: tuple[str, ...] = ()
         class_names: Of the model, for the menu of a block.
     """
     text = (_EXAMPLES / name).read_text("utf-8").rstrip()
-    return text.replace("ADDRESS", address).replace("KEY", key).replace("CLASSES", json.dumps(class_names))
+    text = text.replace("ADDRESS", address).replace("KEY", key)
+    text = text.replace("TEXTS", json.dumps(_block_texts(), ensure_ascii=False))
+    return text.replace("CLASSES", json.dumps(class_names))
+
+
+def _block_texts() -> dict[str, str]:
+    """Return the texts of the blocks for TurboWarp; `[NAME]` is the place of the menu in the block."""
+    return {
+        "name": _("My model"),
+        "look": _("look at the stage"),
+        "seen": _("what I see"),
+        "sureness": _("how sure about [NAME]"),
+        "unknown": _("unknown"),
+        "sandbox": _("Tick “Run extension without sandbox” when you load this file."),
+    }
 
 
 @guarded
@@ -109,6 +123,7 @@ def _show_examples(session: Session, run: TrainingRun) -> None:
 
 
 def _show_blocks(text: str) -> None:
+    texts = _block_texts()
     st.markdown(
         "\n".join(
             f"{number}. {step}"
@@ -117,7 +132,7 @@ def _show_blocks(text: str) -> None:
                     _("Download the blocks."),
                     _("Open TurboWarp on this computer and choose “Add extension”, “Custom extension”."),
                     _("Choose the file, and tick “Run extension without sandbox”."),
-                    _("Use “look at the stage”, then “what I see”."),
+                    _("Use “{look}”, then “{seen}”.").format(look=texts["look"], seen=texts["seen"]),
                     _("If the browser asks about the local network, allow it."),
                 ),
                 1,

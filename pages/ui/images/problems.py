@@ -17,7 +17,7 @@ from pages.ui.app.words import plain
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, language, plural
+from transfer_core.language import _, language, plural, said
 from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
@@ -197,7 +197,7 @@ def _show_files(dataset: ImageDataset, problem: Problem) -> None:
     files = [file for file in dataset.left_out if file.name in names and not file.is_expected]
     title = plural("Show the file", "Show the {count} files", len(files))
     with st.expander(title, icon=":material/rule:", expanded=len(files) <= 5):
-        show_left_out_files([(file.name, file.reason) for file in files], f"files-{problem.kind}")
+        show_left_out_files([(file.name, said(file.reason)) for file in files], f"files-{problem.kind}")
 
 
 def _fix(dataset: ImageDataset, problem: Problem) -> None:

@@ -31,7 +31,7 @@ from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import InvalidConfigError, TransferStudioError
 from transfer_core.evaluation.clustering import MOST_CLUSTERS
-from transfer_core.language import _, number, plural, sort_key
+from transfer_core.language import _, number, plural, said, sort_key
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import (
     Pile,
@@ -361,7 +361,7 @@ def _throw_away(dataset: ImageDataset, ids: Sequence[str]) -> None:
 
 
 def _show_left_out(found: Unlabelled) -> None:
-    files = [(file.name, file.reason) for file in found.photos.left_out if not file.is_expected]
+    files = [(file.name, said(file.reason)) for file in found.photos.left_out if not file.is_expected]
     if files:
         title = plural("{count} file was not added", "{count} files were not added", len(files))
         with st.expander(title, icon=":material/rule:"):

@@ -29,7 +29,7 @@ from pages.ui.train.live import (
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, measured_sentence
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, percent, plural, said
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
@@ -73,12 +73,12 @@ def _show_outcome(
     expected = f" {expected_sentence(evaluation)}" if evaluation else ""
     match status:
         case "finished":
-            done = plain(snapshot.message) or f"**{_('Training is done.')}**"
+            done = plain(said(snapshot.message)) or f"**{_('Training is done.')}**"
             st.success(f"{done}{expected}", icon=icon)
         case "stopped":
-            st.info(f"{plain(snapshot.message)}{expected}", icon=icon)
+            st.info(f"{plain(said(snapshot.message))}{expected}", icon=icon)
         case "failed":
-            st.error(plain(snapshot.message), icon=icon)
+            st.error(plain(said(snapshot.message)), icon=icon)
         case "interrupted":
             cut_off = _("This training was cut off, for instance because the app was closed.")
             go_on = (
@@ -86,7 +86,7 @@ def _show_outcome(
                 if has_checkpoint
                 else _("Go on starts it again.")
             )
-            st.warning(f"{plain(snapshot.message) or cut_off} {go_on}", icon=icon)
+            st.warning(f"{plain(said(snapshot.message)) or cut_off} {go_on}", icon=icon)
 
 
 def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:

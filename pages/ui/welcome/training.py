@@ -24,7 +24,7 @@ from pages.ui.train.charts import show_accuracy_chart
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, percent, plural, said
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 
@@ -149,10 +149,10 @@ def _show_outcome(run: TrainingRun, snapshot: RunSnapshot) -> None:
     elif snapshot.outcome == "finished" and snapshot.accuracy is not None:
         st.markdown(f"**{percent(snapshot.accuracy)}**")
     elif snapshot.outcome == "stopped":
-        st.caption(plain(snapshot.message))
+        st.caption(plain(said(snapshot.message)))
     else:
         cut_off = _("This training was cut off. Train again.")
-        st.error(plain(snapshot.message) or cut_off, icon=":material/error:")
+        st.error(plain(said(snapshot.message)) or cut_off, icon=":material/error:")
 
 
 def _again_words(dataset: ImageDataset, *, is_up_to_date: bool) -> str:

@@ -15,6 +15,7 @@ from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.samples import Sample, get_sample, list_samples
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
+from transfer_core.language import LOCALE_VARIABLE, speaking
 
 PICTURES_DIR = Path(samples.__file__).parent / "sample_pictures"
 
@@ -25,6 +26,25 @@ def counts(files: list[ImportedFile]) -> Counter[str | None]:
 
 def pixel_hashes(files: list[ImportedFile]) -> set[str]:
     return {hashlib.sha256(decode_image(file.read()).tobytes()).hexdigest() for file in files}
+
+
+@pytest.fixture
+def german(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A language that knows some of the classes."""
+    catalogue = (
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "food"\nmsgstr "Essen"\n'
+    )
+    (tmp_path / "de.po").write_text(catalogue, "utf-8")
+    monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
+    return "de"
+
+
+def test_classes_are_named_in_the_language_of_the_person(german: str) -> None:
+    with speaking(german):
+        files = get_sample("pictures").files()
+    assert set(counts(files)) == {"animals", "clothing", "Essen", "vehicles"}
+    # They are written to files as they are.
+    assert {type(file.parts[0]) for file in files} == {str}
 
 
 def test_real_photos_come_first() -> None:

@@ -13,6 +13,7 @@ from tests.core.conftest import FinishedRun
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
+from transfer_core.language import LOCALE_VARIABLE
 from transfer_core.runs.guessing import NUM_PHOTOS, draw_quiz
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.unseen_photos import image_file, unseen_photos
@@ -50,6 +51,19 @@ def test_those_of_a_ready_made_set_have_classes_that_the_model_knows(own: Finish
     assert Counter(photo.class_name for photo in unseen_photos(own.run, of_sample)) == {
         name: aside.count(name) for name in ("animals", "food")
     }
+
+
+def test_those_of_a_ready_made_set_are_known_in_the_language_it_was_taken_in(
+    own: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = (
+        'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "food"\nmsgstr "Essen"\n'
+    )
+    (tmp_path / "de.po").write_text(catalogue, "utf-8")
+    monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
+    replace(own.run.signature, class_names=("Essen",)).save(own.run.folder)
+    found = unseen_photos(own.run, replace(own.dataset, sample="pictures"))
+    assert found and {photo.class_name for photo in found} == {"Essen"}
 
 
 def test_a_photo_whose_file_is_missing_is_refused_in_words(own: FinishedRun, tmp_path: Path) -> None:

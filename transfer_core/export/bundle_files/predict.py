@@ -27,6 +27,8 @@ Model = Callable[[Array], tuple[Array, Array]]
 
 HERE = Path(__file__).resolve().parent
 SIGNATURE = json.loads((HERE / "signature.json").read_text(encoding="utf-8"))
+# What is printed for people, in the language of the app at the export.
+MESSAGES = json.loads((HERE / "messages.json").read_text(encoding="utf-8"))
 # L2-normalised features of training photos, and a weight of each. Photos unlike all of them are rejected.
 KNOWN = dict(np.load(HERE / "known.npz")) if SIGNATURE["refuses"] else {}
 BANK, WEIGHTS = (KNOWN.get(name, np.ones(1)).astype(np.float32) for name in ("bank", "weights"))
@@ -104,8 +106,15 @@ def why_unreadable(path: str, error: Exception) -> str:
         with Path(path).open("rb") as file:
             start = file.read(12)
         if start[4:].startswith(HEIC_STARTS):
-            return "HEIC photos need one more package: pip install pillow-heif"
+            return str(MESSAGES["heic"])
     return str(error)
+
+
+def sentence(answer: dict[str, Any]) -> str:
+    """Return the prediction for a photo as a line for people."""
+    share = MESSAGES["percent"].format(number=round(100 * answer["probability"]))
+    text: str = MESSAGES["unknown" if answer["class_name"] is None else "known"]
+    return text.format(image=answer["file"], name=printable(answer["best_guess"]), share=share)
 
 
 def printable(name: str) -> str:
@@ -115,10 +124,10 @@ def printable(name: str) -> str:
 
 def main() -> int:
     """Classify the photos of the command line and return the exit code."""
-    parser = argparse.ArgumentParser(description="Classify photos.")
-    parser.add_argument("photos", nargs="*", help="photos; without any, their paths are read from the input")
-    parser.add_argument("--model", default=SIGNATURE["models"][0]["file"], help="which model file")
-    parser.add_argument("--json", action="store_true", help="one JSON object a photo")
+    parser = argparse.ArgumentParser(description=MESSAGES["description"])
+    parser.add_argument("photos", nargs="*", help=MESSAGES["photos"])
+    parser.add_argument("--model", default=SIGNATURE["models"][0]["file"], help=MESSAGES["model"])
+    parser.add_argument("--json", action="store_true", help=MESSAGES["json"])
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     model = load_model(HERE / options.model)
@@ -127,7 +136,8 @@ def main() -> int:
         try:
             pixels = read_pixels(path)
         except (*image_path.DECODER_ERRORS, Image.DecompressionBombError) as error:
-            print(f"{path}: cannot be read ({why_unreadable(path, error)})", file=sys.stderr)
+            reason = why_unreadable(path, error)
+            print(MESSAGES["unreadable"].format(image=path, reason=reason), file=sys.stderr)
             exit_code = 1
             continue
         answer = predict(model, path, pixels)
@@ -135,8 +145,7 @@ def main() -> int:
             # ASCII only: some other characters break lines or are missing in a terminal's encoding.
             print(json.dumps(answer))
         else:
-            name = answer["class_name"] or f"I do not know (perhaps {answer['best_guess']})"
-            print(f"{path}: {printable(name)}, {100 * answer['probability']:.0f} % sure")
+            print(sentence(answer))
     return exit_code
 
 

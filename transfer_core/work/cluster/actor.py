@@ -20,7 +20,8 @@ import msgspec
 
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.events import RunEnded, TrainingEvent, event_to_dict
-from transfer_core.language import _
+from transfer_core.language import _, said, stored
+from transfer_core.recipes import StoredText
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE
 from transfer_core.runs.training_run import TrainingRun
@@ -60,7 +61,7 @@ class Batch(msgspec.Struct, frozen=True):
     is_over: bool
     end: str
     result: dict[str, Any] | None
-    failure: str
+    failure: StoredText
 
 
 def digest_of(files: Mapping[str, bytes | None]) -> str:
@@ -137,7 +138,8 @@ class _Job:
         self.folds = SharedFolds()
         self._lock = threading.Lock()
         self._lines: list[str] = []
-        self._end = self._failure = ""
+        self._end = ""
+        self._failure: StoredText = ""
         self._result: dict[str, Any] | None = None
         self._may_go_on = threading.Event()
         self._may_go_on.set()
@@ -233,6 +235,6 @@ def _with_the_disk(ended: RunEnded) -> RunEnded:
     if ended.outcome != "interrupted" or has_room(folder, 0):
         return ended
     message = _("{reason} On the disk of {node}, {free} are free.").format(
-        reason=ended.message, node=platform.node(), free=size_text(free_disk(folder), math.floor)
+        reason=said(ended.message), node=platform.node(), free=size_text(free_disk(folder), math.floor)
     )
-    return msgspec.structs.replace(ended, message=message)
+    return msgspec.structs.replace(ended, message=stored(message))

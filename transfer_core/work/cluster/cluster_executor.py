@@ -18,7 +18,8 @@ from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TrainingError, TransferStudioError
 from transfer_core.events import EpochEnded, PhaseStarted, PlaceLost, RunEnded, RunPlaced, event_from_dict
-from transfer_core.language import _
+from transfer_core.language import _, said, stored
+from transfer_core.recipes import StoredText
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import Progress, delete_checkpoints, outcome_of_stop
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
@@ -88,7 +89,7 @@ class ClusterExecutor:
         self._needs: dict[tuple[Workspace, str], Need] = {}
         self._inboxes: dict[str, queue.SimpleQueue[OfJob]] = {}
         self._numbers = itertools.count(1)
-        self._problem = ""
+        self._problem: StoredText = ""
         environment = driver_environment(self._settings)
         self._connection = Connection(self._take, self._lose_all, environment, command)
 
@@ -100,7 +101,7 @@ class ClusterExecutor:
     @property
     def problem(self) -> str:
         """Why no training can begin now, as a sentence for a person; empty where the cluster answers."""
-        return self._problem
+        return said(self._problem)
 
     @property
     def is_on_this_computer(self) -> bool:
@@ -254,7 +255,7 @@ class ClusterExecutor:
                     emit(PlaceLost(time.time(), reason))
                     num_moves += reason != "cluster"
                     lost_nodes |= {place[0].id} if reason == "node" else set()
-        return RunEnded(time.time(), "interrupted", _lost_too_often(num_moves))
+        return RunEnded(time.time(), "interrupted", stored(_lost_too_often(num_moves)))
 
     def _carry_out_work(
         self, job: _Job, on_report: Callable[[dict[str, Any]], None], watch: StopWatch
@@ -270,7 +271,7 @@ class ClusterExecutor:
                         raise FeaturesStoppedError
                     return result
                 case JobFailed(sentence=sentence):
-                    raise TrainingError(sentence)
+                    raise TrainingError(said(sentence))
                 case JobLost(reason=reason):
                     num_moves += reason != "cluster"
                     lost_nodes |= {place[0].id} if reason == "node" else set()
@@ -346,12 +347,12 @@ class ClusterExecutor:
         """Take a message of the driver, in the thread that reads them all."""
         match message:
             case NodesChanged():
-                self._problem = ""
+                self._problem: StoredText = ""
                 self._room.update(with_distinct_names(message.nodes))
             case ClusterProblem():
                 # A driver that tries again says the same each time.
                 if message.sentence and message.sentence != self._problem:
-                    _logger.warning("%s", message.sentence)
+                    _logger.warning("%s", said(message.sentence))
                 self._problem = message.sentence
             case _:
                 with self._lock:
@@ -360,7 +361,8 @@ class ClusterExecutor:
                     inbox.put(message)
 
     def _lose_all(self) -> None:
-        self._problem = self._problem or _("The connection to the cluster was lost. Trainings wait for it.")
+        lost = _("The connection to the cluster was lost. Trainings wait for it.")
+        self._problem = self._problem or stored(lost)
         self._room.update(())
         with self._lock:
             inboxes = list(self._inboxes.items())
@@ -387,7 +389,7 @@ def _stopped_early(run: TrainingRun) -> RunEnded:
     """Return the end of a run that was stopped while it was on no node."""
     reported = [event for event in run.events() if isinstance(event, EpochEnded)]
     outcome, message = outcome_of_stop(Progress(), reported, has_checkpoint=run.has_checkpoint)
-    return RunEnded(time.time(), outcome, message)
+    return RunEnded(time.time(), outcome, stored(message))
 
 
 def _lost_too_often(num_losses: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from transfer_core.language import _
+from transfer_core.language import _, stored
 from transfer_core.work.cluster.actor_pool import ActorPool
 from transfer_core.work.cluster.job import FoldJob, RemoteJob
 from transfer_core.work.cluster.job_kinds import FOLD
@@ -60,7 +60,8 @@ class Driver:
         self._jobs: dict[str, RemoteJob] = {}
         self._pool = ActorPool(is_beside_app=settings.is_local)
         self._watch = NodeWatch(
-            lambda nodes: self.send(NodesChanged(nodes)), lambda sentence: self.send(ClusterProblem(sentence))
+            lambda nodes: self.send(NodesChanged(nodes)),
+            lambda sentence: self.send(ClusterProblem(stored(sentence))),
         )
 
     def send(self, message: FromDriver) -> None:
@@ -161,7 +162,7 @@ def main() -> None:
         sentence = _("The cluster {address} does not answer ({reason}).").format(
             address=settings.address, reason=reason
         )
-        outgoing.write(encode(ClusterProblem(sentence)) + b"\n")
+        outgoing.write(encode(ClusterProblem(stored(sentence))) + b"\n")
         outgoing.flush()
         sys.exit(1)
     # A stop goes to the app, which closes the connection when it ends. Ray has set handlers of its own.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from transfer_core.errors import TransferStudioError, WorkspaceError
-from transfer_core.language import _
+from transfer_core.language import _, stored
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.checkpoint import CHECKPOINTS_DIR
 from transfer_core.work.cluster.actor import Batch, digest_of
@@ -136,11 +136,13 @@ class RemoteJob:
             _logger.warning("Job %s was cut off: %s", self.id, error)
             ended = self._lost_or_failed(error)
         except TransferStudioError as error:
-            ended = JobFailed(self.id, str(error))
+            ended = JobFailed(self.id, stored(str(error)))
         except Exception as error:
             _logger.exception("Job %s failed", self.id)
             reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
-            ended = JobFailed(self.id, _("The training was cut off ({reason}).").format(reason=reason))
+            ended = JobFailed(
+                self.id, stored(_("The training was cut off ({reason}).").format(reason=reason))
+            )
         if actor and is_reusable:
             self._pool.give_back(actor)
         elif actor:
@@ -238,10 +240,10 @@ class RemoteJob:
 
         if isinstance(error, RayTaskError):
             if isinstance(error.cause, TransferStudioError):
-                return JobFailed(self.id, str(error.cause))
+                return JobFailed(self.id, stored(str(error.cause)))
             reason = f"{type(error.cause).__name__}: {error.cause}"[:_LONGEST_REASON]
             return JobFailed(
-                self.id, _("The training was cut off on its node ({reason}).").format(reason=reason)
+                self.id, stored(_("The training was cut off on its node ({reason}).").format(reason=reason))
             )
         if isinstance(error, _SilentError) or not self._is_node_alive(self._request.node):
             return JobLost(self.id, "node")

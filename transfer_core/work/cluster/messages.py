@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from transfer_core.events.kinds import LossReason
+from transfer_core.recipes import StoredText
 from transfer_core.work.cluster.nodes import Need, Node
 
 # A training, beside the kinds of work in `JOB_KINDS`.
@@ -69,7 +70,7 @@ class NodesChanged(_Message, frozen=True):
 class ClusterProblem(_Message, frozen=True):
     """Why the cluster does not answer, as a sentence for a person; empty when it answers again."""
 
-    sentence: str
+    sentence: StoredText
 
 
 class LinesCame(_Message, frozen=True):
@@ -95,7 +96,7 @@ class JobFailed(_Message, frozen=True):
     """
 
     job: str
-    sentence: str
+    sentence: StoredText
 
 
 class JobEnded(_Message, frozen=True):

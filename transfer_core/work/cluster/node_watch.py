@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from transfer_core.language import _
+from transfer_core.language import _, stored
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.cluster.settings import NodeFacts, node_facts, node_problem
 
@@ -114,9 +114,9 @@ def _probed_node(table_row: dict[str, Any], own: NodeFacts) -> Node:
         problem = _("This computer could not be prepared ({reason}).").format(
             reason=reason or type(error).__name__
         )
-        return msgspec.structs.replace(node, problem=problem)
+        return msgspec.structs.replace(node, problem=stored(problem))
     return msgspec.structs.replace(
-        node, name=facts.name, processor=facts.processor, problem=node_problem(own, facts)
+        node, name=facts.name, processor=facts.processor, problem=stored(node_problem(own, facts))
     )
 
 

@@ -9,6 +9,8 @@ from typing import TypeAlias
 import msgspec
 from msgspec import structs
 
+from transfer_core.recipes import StoredText
+
 # Kind of the processor and of the GPUs. Nodes of one kind give the same results, and their times compare.
 NodeKind: TypeAlias = tuple[str, str]
 
@@ -36,7 +38,7 @@ class Node(msgspec.Struct, frozen=True):
     memory: int = 0
     processor: str = ""
     gpu: str = ""
-    problem: str = ""
+    problem: StoredText = ""
 
     @property
     def kind(self) -> NodeKind:

@@ -1,8 +1,9 @@
 // Blocks for TurboWarp: your model looks at the stage, for example at a costume or at the camera.
 (function (Scratch) {
   "use strict";
+  const texts = TEXTS;
   if (!Scratch.extensions.unsandboxed) {
-    throw new Error("Tick “Run extension without sandbox” when you load this file.");
+    throw new Error(texts.sandbox);
   }
   const classes = CLASSES;
   let answer = { class_name: "", probability: 0, probabilities: {} };
@@ -12,14 +13,14 @@
       const { BlockType, ArgumentType } = Scratch;
       return {
         id: "transferstudio",
-        name: "My model",
+        name: texts.name,
         blocks: [
-          { opcode: "look", blockType: BlockType.COMMAND, text: "look at the stage" },
-          { opcode: "seen", blockType: BlockType.REPORTER, text: "what I see" },
+          { opcode: "look", blockType: BlockType.COMMAND, text: texts.look },
+          { opcode: "seen", blockType: BlockType.REPORTER, text: texts.seen },
           {
             opcode: "sureness",
             blockType: BlockType.REPORTER,
-            text: "how sure about [NAME]",
+            text: texts.sureness,
             arguments: { NAME: { type: ArgumentType.STRING, menu: "classes" } },
           },
         ],
@@ -40,7 +41,7 @@
     }
 
     seen() {
-      return answer.class_name ?? "unknown";
+      return answer.class_name ?? texts.unknown;
     }
 
     sureness({ NAME }) {

@@ -5,14 +5,31 @@
 const MAX_BARS = 8;
 const MAX_THUMBNAIL_SIDE = 480; // pixels
 const RATE_WINDOW = 3_000; // milliseconds
-const { words } = facts;
+const spoken = chosenLanguage();
+const words = facts.texts[spoken];
 const find = (selector) => document.querySelector(selector);
 let stream = null;
 
+// The language of the address, such as ?lang=de, otherwise of the browser, otherwise of whoever exported the page.
+function chosenLanguage() {
+    const wanted = [new URLSearchParams(location.search).get("lang") ?? "", ...navigator.languages];
+    return wanted.map(bestLanguage).find(Boolean) ?? facts.language;
+}
+
+// Without a language of the region, that of another region is taken.
+function bestLanguage(code) {
+    const parts = code.toLowerCase().split(/[-_]/);
+    const known = Object.keys(facts.texts);
+    const exact = known.find((each) => each.toLowerCase() === parts.join("-"));
+    return exact ?? known.find((each) => each.split("-")[0] === parts[0]);
+}
+
 function begin() {
-    for (const name of ["hint", "choose", "start", "stop", "private", "clear", "about", "origin", "licence"]) {
+    document.documentElement.lang = spoken;
+    for (const name of ["hint", "choose", "start", "stop", "private", "clear", "about", "origin"]) {
         find(`#${name}`).textContent = words[name];
     }
+    find("#licence").textContent = facts.licence;
     find("#classes").textContent = words.classes;
     find("#state").textContent = words.loading;
     find("video").setAttribute("aria-label", words.preview);
@@ -141,7 +158,9 @@ function showRate(predictedAt) {
     while (now - predictedAt[0] > RATE_WINDOW) predictedAt.shift();
     if (now - predictedAt[0] < RATE_WINDOW / 3) return;
     const rate = ((predictedAt.length - 1) * 1_000) / (now - predictedAt[0]);
-    write(find("#rate"), words.rate.replace("{count}", rate.toFixed(rate < 3 ? 1 : 0)));
+    const digits = rate < 3 ? 1 : 0;
+    const shown = rate.toLocaleString(spoken, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    write(find("#rate"), words.rate.replace("{count}", shown));
 }
 
 // Bars of the live camera keep their order; those of a photo are sorted by probability.
@@ -162,7 +181,7 @@ function showPrediction(place, { best, probabilities, isKnown }, isRanked) {
         const [label, track, number] = bar.children;
         write(label, facts.classNames[index]);
         track.firstChild.style.transform = `scaleX(${probabilities[index]})`;
-        write(number, probabilities[index].toLocaleString(undefined, { style: "percent", maximumFractionDigits: 1 }));
+        write(number, probabilities[index].toLocaleString(spoken, { style: "percent", maximumFractionDigits: 1 }));
         bar.classList.toggle("best", index === best);
     });
 }
