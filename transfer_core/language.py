@@ -134,6 +134,12 @@ def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
     return Message(Joined(tuple(map(_value, names)), "and" if has_and else "names"))
 
 
+def significant(value: float, digits: int = 6) -> float:
+    """Return a number rounded to significant digits, for a placeholder such as `{rate}`; a whole one as an `int`."""
+    rounded = float(f"{value:.{digits}g}")
+    return int(rounded) if rounded.is_integer() else rounded
+
+
 def number_separators() -> str:
     """Return the decimal point and the separator of thousands of the language of the visitor."""
     locale = locale_of(language())
@@ -153,7 +159,7 @@ def time_words(moment: datetime) -> str:
 
 def date_time_words(moment: datetime) -> str:
     """Return a moment of this year such as `"28 Nov, 14:02"`."""
-    pattern: str = get_datetime_format("medium", _date_locale()).replace("'", "")
+    pattern = str(get_datetime_format("medium", _date_locale())).replace("'", "")
     return pattern.format(_date(moment, "Hm"), _date(moment, "MMMd"))
 
 
@@ -264,8 +270,10 @@ def _value(value: Any) -> Value:
         return _value(str(value))
     if value is None or isinstance(value, float):
         return value
+    if isinstance(value, bool):
+        return str(value)
     # Those of NumPy are none of Python's.
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and abs(value) <= LARGEST_WHOLE:
+    if isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_WHOLE:
         return int(value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return float(value)

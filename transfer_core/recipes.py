@@ -189,7 +189,8 @@ class _Writing:
             # Without the comma before "and" that Americans write.
             return format_list(parts, locale="en_GB" if self._code == ENGLISH else self._locale)
         if style == "names":
-            return self._locale.list_patterns["standard"]["middle"].format("", "").join(parts)
+            between: str = self._locale.list_patterns["standard"]["middle"].format("", "")
+            return between.join(parts)
         return "".join(part if part.endswith(_WIDE_ENDS) else f"{part} " for part in parts).rstrip()
 
 

@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer_core.backbones.backbone import Backbone, Block
+from transfer_core.backbones.backbone import RANDOM_WEIGHTS, Backbone, Block
 from transfer_core.backbones.families import when_to_pick
 from transfer_core.backbones.own.source_model import FACTS_FILE, source_model_backbone
 from transfer_core.backbones.published.careful import CombinedWeights, build_careful
@@ -151,6 +151,6 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
             return {
                 "weights": RandomWeights(name, seed),
                 "weights_source": _("Random values"),
-                "lineage": (_("random weights"),),
+                "lineage": (RANDOM_WEIGHTS,),
             }
     raise ValueError(f"the record of {name} does not say where its weights come from")

@@ -21,7 +21,7 @@ from transfer_core.cli.options import json_option
 from transfer_core.cli.output import print_note, report
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError
 from transfer_core.files import remove, write_secret
-from transfer_core.language import _, said
+from transfer_core.language import _, said, significant
 from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.cluster.settings import (
@@ -177,9 +177,13 @@ def _nodes_of_cluster() -> tuple[Node, ...]:
 
 
 def _lines(node: Node) -> list[str]:
-    gpus = [_("GPUs: {count:g} ({kind})").format(count=node.num_gpus, kind=node.gpu)] if node.num_gpus else []
+    gpus = (
+        [_("GPUs: {count} ({kind})").format(count=significant(node.num_gpus), kind=node.gpu)]
+        if node.num_gpus
+        else []
+    )
     facts = [
-        _("cores: {count:g}").format(count=node.num_cpus),
+        _("cores: {count}").format(count=significant(node.num_cpus)),
         _("memory: {size:.1f} GB").format(size=node.memory / 1e9),
         *gpus,
         node.processor,

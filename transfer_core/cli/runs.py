@@ -34,7 +34,7 @@ from transfer_core.export.formats import list_formats
 from transfer_core.export.preparation import prepare
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import Predictor
-from transfer_core.language import _, percent, percent_range, said
+from transfer_core.language import _, percent, percent_range, said, significant
 from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.run_evaluation import evaluate_new_images, evaluate_split
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -179,9 +179,11 @@ def export(run_id: str, format_name: str, output_dir: Path | None, root: Path | 
     bundle = export_run(workspace, run, format_name, output_dir, on_step=print_note)
     line = _(
         "{variant}: {num_same} of {num_images} photos have the same top class, largest difference "
-        "{max_difference:.1g}"
+        "{difference}"
     )
-    lines = [str(bundle.path), *(line.format(**parity.to_dict()) for parity in bundle.parities)]
+    lines = [str(bundle.path)]
+    for parity in bundle.parities:
+        lines.append(line.format(**parity.to_dict(), difference=significant(parity.max_difference, 1)))
     report(as_json, bundle.to_dict(), lines)
 
 

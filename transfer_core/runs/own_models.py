@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.backbone import RANDOM_WEIGHTS, Backbone
 from transfer_core.backbones.own.source_model import FACTS_FILE, write_source_model
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.quota import check_space
@@ -117,7 +117,7 @@ def lineage_of(run: TrainingRun) -> tuple[str, ...]:
         NotFoundError: If its backbone was deleted before its facts were recorded.
     """
     backbone = run.backbone
-    before = (_("random weights"),) if run.config.weights == "random" else backbone.lineage
+    before = (RANDOM_WEIGHTS,) if run.config.weights == "random" else backbone.lineage
     return backbone.title, *before
 
 

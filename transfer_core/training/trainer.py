@@ -34,7 +34,7 @@ from transfer_core.events import (
     StepsDone,
     TrainingEvent,
 )
-from transfer_core.language import _
+from transfer_core.language import _, significant
 from transfer_core.training.all_photos import AllPhotos, set_weights, trains_on_all, weights_of_training
 from transfer_core.training.batches import LabelledFeatures, scored_images
 from transfer_core.training.checkpoint import (
@@ -306,13 +306,13 @@ class Trainer:
             raise TrainingError(
                 _(
                     "The training failed: its loss is no longer a number. A smaller learning rate helps; try a "
-                    "tenth of {rate:g}."
-                ).format(rate=phase.learning_rate)
+                    "tenth of {rate}."
+                ).format(rate=significant(phase.learning_rate))
             )
         return "stopped", _(
             "In epoch {epoch} the loss was no longer a number. The best model before that was kept. A smaller "
-            "learning rate helps; try a tenth of {rate:g}."
-        ).format(epoch=len(reached.epochs), rate=phase.learning_rate)
+            "learning rate helps; try a tenth of {rate}."
+        ).format(epoch=len(reached.epochs), rate=significant(phase.learning_rate))
 
     def _phase_trainer(self, position: int) -> PhaseTrainer:
         phase = self._phases[position]

@@ -25,7 +25,7 @@ from pages.ui.learn.figures import (
 )
 from pages.ui.learn.race import show_race
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, number, percent
+from transfer_core.language import _, number, percent, significant
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.all_photos import trains_on_all
@@ -282,8 +282,8 @@ def _see_sweep(run: TrainingRun, snapshot: RunSnapshot) -> Example:
 
 
 def _see_rate(run: TrainingRun, snapshot: RunSnapshot) -> Example:
-    text = _("Your model started with {rate:g}. Does its loss fall smoothly, or jump?").format(
-        rate=run.config.learning_rate
+    text = _("Your model started with {rate}. Does its loss fall smoothly, or jump?").format(
+        rate=significant(run.config.learning_rate)
     )
     return Example(text, _("See it in your model"), Step.TRAIN.page)
 

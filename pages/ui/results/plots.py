@@ -33,12 +33,12 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
                 mode="lines",
                 name=f"{escape(labels[name])} ({number(curve.area, 2)})",
                 line={
-                    "color": _COLORS[number % len(_COLORS)],
-                    "dash": _DASHES[number // len(_COLORS) % len(_DASHES)],
+                    "color": _COLORS[place % len(_COLORS)],
+                    "dash": _DASHES[place // len(_COLORS) % len(_DASHES)],
                     "width": 2.5,
                 },
             )
-            for number, (name, curve) in enumerate(curves.items())
+            for place, (name, curve) in enumerate(curves.items())
         ]
     )
     figure.update_layout(

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _
+from transfer_core.language import _, significant
 from transfer_core.training.curves import smoothed
 from transfer_core.training.rate_finder import RateCurve
 
@@ -191,5 +191,5 @@ def show_rate_finder(curve: RateCurve) -> None:
             }
         ],
     }
-    described = _("Loss by learning rate. Suggested: {rate:g}.").format(rate=curve.suggestion)
+    described = _("Loss by learning rate. Suggested: {rate}.").format(rate=significant(curve.suggestion))
     st.echarts_chart(spec, height=260, key="rate-finder", alt=described)

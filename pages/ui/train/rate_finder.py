@@ -54,7 +54,7 @@ def _say_why_there_is_none(task: Task[RateCurve]) -> None:
 def _show_found(session: Session, config: TrainingConfig, curve: RateCurve) -> None:
     show_rate_finder(curve)
     rate = float(f"{curve.suggestion:.1e}")
-    st.caption(_("Suggested: {rate:g}. That is a tenth of the rate with the lowest loss.").format(rate=rate))
+    st.caption(_("Suggested: {rate}. That is a tenth of the rate with the lowest loss.").format(rate=rate))
     if config.learning_rate != rate and st.button(_("Use this rate"), icon=":material/check:"):
         session.choose_config(config.with_changes(learning_rate=rate))
         st.rerun()

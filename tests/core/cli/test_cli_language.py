@@ -18,7 +18,8 @@ from tools.command_sentences import CLICK_SENTENCES
 from tools.languages import extract
 from transfer_core.cli.language import language_of_system
 from transfer_core.cli.main import cli, main
-from transfer_core.language import LANGUAGE_VARIABLE, LOCALE_VARIABLE, language
+from transfer_core.language import LANGUAGE_VARIABLE, language
+from transfer_core.recipes import LOCALE_VARIABLE
 
 GERMAN = {
     "List the runs, newest first.": "Listet die Trainings auf, neueste zuerst.",

@@ -15,7 +15,8 @@ from transfer_core.data.images.decoding import decode_image
 from transfer_core.data.samples import Sample, get_sample, list_samples
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
-from transfer_core.language import LOCALE_VARIABLE, speaking
+from transfer_core.language import speaking
+from transfer_core.recipes import LOCALE_VARIABLE
 
 PICTURES_DIR = Path(samples.__file__).parent / "sample_pictures"
 

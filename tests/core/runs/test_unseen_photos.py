@@ -13,7 +13,7 @@ from tests.core.conftest import FinishedRun
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import UnreadableImageError
-from transfer_core.language import LOCALE_VARIABLE
+from transfer_core.recipes import LOCALE_VARIABLE
 from transfer_core.runs.guessing import NUM_PHOTOS, draw_quiz
 from transfer_core.runs.new_photos import add_new_photos
 from transfer_core.runs.unseen_photos import image_file, unseen_photos

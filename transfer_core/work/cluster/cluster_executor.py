@@ -347,7 +347,7 @@ class ClusterExecutor:
         """Take a message of the driver, in the thread that reads them all."""
         match message:
             case NodesChanged():
-                self._problem: StoredText = ""
+                self._problem = ""
                 self._room.update(with_distinct_names(message.nodes))
             case ClusterProblem():
                 # A driver that tries again says the same each time.

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import structs
 
+from transfer_core.language import said
 from transfer_core.recipes import StoredText
 
 # Kind of the processor and of the GPUs. Nodes of one kind give the same results, and their times compare.
@@ -75,7 +76,7 @@ def joined_by_computer(nodes: Iterable[Node]) -> list[Node]:
     """Return one node for each computer by name, with the cores and graphics processors of all nodes on it."""
     found: dict[tuple[str, str, str], Node] = {}
     for node in sorted(nodes, key=lambda node: (node.name, node.address)):
-        key = node.name, node.address, node.problem
+        key = node.name, node.address, said(node.problem)
         first = found.get(key)
         found[key] = node if first is None else _sum_of(first, node)
     return list(found.values())
