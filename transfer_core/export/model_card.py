@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from transfer_core.backbones.backbone import origin_words
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import shown_name
-from transfer_core.backbones.backbone import origin_words
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
