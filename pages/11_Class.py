@@ -21,4 +21,4 @@ def show_class(session: Session) -> None:
             st.markdown(_("To begin one, start the app like this: `python3 start.py --class`."))
 
 
-run_page(_("Class"), show_class)
+run_page(_("Your class"), show_class)

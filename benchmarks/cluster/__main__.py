@@ -40,7 +40,7 @@ _RUNS, _QUICK_RUNS = 200, 4
 _RUN_SECONDS, _QUICK_RUN_SECONDS = 60.0, 3.0
 _QUICK_KILLS = 1
 # No other training is begun then.
-_SECONDS_OF_KILLS = 300.0
+_SECONDS_OF_KILLS = 900.0
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _QUICK_LOAD = Load(num_computers=20, num_runs=1_000)
 

@@ -17,6 +17,8 @@ TRANSLATED_WHEN_SHOWN = {
     "pages/ui/app/glossary.py": 1,
     "pages/ui/export/formats.py": 1,
     "pages/ui/export/shared_page.py": 2,
+    "transfer_core/cli/language.py": 1,
+    "transfer_core/data/samples.py": 1,
 }
 # The first argument of these is drawn as text, and so are the named ones of every call.
 DRAWN = {

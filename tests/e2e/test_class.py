@@ -80,7 +80,7 @@ def test_a_lesson(
     facts = Classroom(workspace).facts()
     teacher = arrive(f"/teacher/{facts.teacher_key}")
     settle(teacher)
-    expect(heading(teacher, "Class")).to_be_visible()
+    expect(heading(teacher, "Your class")).to_be_visible()
     expect(teacher.get_by_text("Nobody is here yet.")).to_be_visible()
     expect(teacher.get_by_text(facts.code, exact=True)).to_be_visible()
 

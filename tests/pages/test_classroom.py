@@ -84,7 +84,7 @@ def test_at_home_it_says_how_to_begin_a_class(open_page: OpenPage) -> None:
     page = open_page(PAGE)
     assert "There is no class on this server." in texts(page)
     assert "start.py --class" in texts(page)
-    assert "Class" not in links(page)
+    assert "Your class" not in links(page)
 
 
 @pytest.mark.usefixtures("teacher")
@@ -94,7 +94,7 @@ def test_pupils_get_a_sentence_and_no_link(
     cookies.be_pupil(page_workspace, pupils[0])
     page = open_page(PAGE, show=pupils[1].id)
     assert "Only your teacher can open this page." in texts(page)
-    assert "Class" not in links(page)
+    assert "Your class" not in links(page)
     assert not page.get("bidi_component")
     facts = Classroom(page_workspace).facts()
     assert not any(facts.code in found.proto.body for found in page.get("html"))
@@ -107,7 +107,7 @@ def test_an_empty_class_shows_how_to_get_in(open_page: OpenPage, page_workspace:
     strip = next(found.proto.body for found in page.get("html") if "class-code" in found.proto.body)
     assert f">{code}<" in strip and ">192.168.1.20:8501<" in strip and "data:image/svg+xml" in strip
     assert "Nobody is here yet." in texts(page)
-    assert "Class" in links(page)
+    assert "Your class" in links(page)
     page.button(key="show-code").click().run()
     assert page.query_params["show"] == "code"
     assert any("class-large" in found.proto.body for found in page.get("html"))

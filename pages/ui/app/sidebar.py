@@ -73,7 +73,7 @@ def show_step_strip(session: Session, current: Step | None) -> None:
 
 def _more_pages() -> list[tuple[str, str, str]]:
     """Return file, name and icon of each page beside the journey, those for the teacher alone among them."""
-    of_teacher = [("pages/11_Class.py", _("Class"), ":material/groups:")]
+    of_teacher = [("pages/11_Class.py", _("Your class"), ":material/groups:")]
     return [
         *(of_teacher if visitor().role == "teacher" else []),
         ("pages/8_Compare.py", _("Compare"), ":material/compare_arrows:"),

@@ -245,6 +245,6 @@ def _extract(file: zipfile.ZipFile, name: str, path: Path, network: Backbone, mo
 def _not_ours() -> str:
     return _(
         "This is not a model of Transfer Studio. Model files of other programs are not opened, because they can carry "
-        "code. Use “Save this model as a source” where it was trained. "
+        "code. Use “Save as a file” on the Model page where it was trained. "
         "Plain weights (.h5) of a model in the list work too."
     )
