@@ -15,9 +15,40 @@ from streamlit.testing.v1 import AppTest
 
 # Fields of Streamlit's messages, keys of our components and of charts, whose values nobody reads.
 NOT_SHOWN = {
-    *("id", "key", "form_id", "url", "icon", "element_id", "page", "page_name", "page_script_hash", "group_id"),
-    *("query_string", "query_params", "component_name", "js_content", "css_content", "html_content", "data_id"),
-    *("mode", "modes.name", "source", "photo", "address", "kind", "type", "trigger", "symbol", "color", "theme"),
+    *(
+        "id",
+        "key",
+        "form_id",
+        "url",
+        "icon",
+        "element_id",
+        "page",
+        "page_name",
+        "page_script_hash",
+        "group_id",
+    ),
+    *(
+        "query_string",
+        "query_params",
+        "component_name",
+        "js_content",
+        "css_content",
+        "html_content",
+        "data_id",
+    ),
+    *(
+        "mode",
+        "modes.name",
+        "source",
+        "photo",
+        "address",
+        "kind",
+        "type",
+        "trigger",
+        "symbol",
+        "color",
+        "theme",
+    ),
     *("nameLocation", "animationEasing", "formatter", "position", "align", "fontFamily", "backgroundColor"),
 }
 ATTRIBUTE = re.compile(r"""\b(?:alt|title|placeholder|aria-label)=(?:"([^"]*)"|'([^']*)')""")
