@@ -21,7 +21,7 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_skeleton, get_datetime_format
-from babel.numbers import get_decimal_symbol, get_group_symbol
+from babel.numbers import format_compact_decimal, get_decimal_symbol, get_group_symbol
 
 from transfer_core.recipes import (
     ENGLISH,
@@ -129,6 +129,14 @@ def plural(singular: str, plural_form: str, count: int, **values: object) -> str
 def number(value: float, digits: int = 0) -> str:
     """Return a number with `digits` decimals and separated thousands."""
     return Message(Number(value, digits))
+
+
+def compact_number(value: float) -> str:
+    """Return a large number with one decimal, counted as people of the language do, such as `"3.4 million"`."""
+    shown: str = format_compact_decimal(
+        value, format_type="long", locale=locale_of(language()), fraction_digits=1
+    )
+    return shown
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -233,5 +233,7 @@ def _number(number: Number, locale: Locale) -> str:
     is_usual = abs(value) < _LARGEST_ROUNDED
     shown: str = format_decimal(value, format=pattern, locale=locale) if is_usual else f"{value:g}"
     if number.unit == "percent":
-        return f"{shown}%" if locale.language == "zh" else f"{shown}\u00a0%"
+        # The English of this app has the space as well, at which no line breaks.
+        has_space = locale.language == ENGLISH or "\u00a0" in locale.percent_formats[None].pattern
+        return f"{shown}\u00a0%" if has_space else f"{shown}%"
     return shown

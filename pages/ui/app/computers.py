@@ -89,7 +89,7 @@ def _show_computer(computer: Computer) -> None:
     node = computer.node
     cores = plural("{count} core", "{count} cores", round(node.num_cpus))
     gpus = plural("{count} graphics card", "{count} graphics cards", round(node.num_gpus))
-    facts = f"{cores}, {gpus}" if node.num_gpus else cores
+    facts = _("{cores}, {gpus}").format(cores=cores, gpus=gpus) if node.num_gpus else cores
     state = plural("{count} training now", "{count} trainings now", computer.num_trainings)
     if node.problem:
         state = f":material/warning: {plain(said(node.problem))}"

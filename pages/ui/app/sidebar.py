@@ -15,7 +15,7 @@ from pages.ui.app.run_choice import show_model_picker
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import announce_share
-from pages.ui.app.words import phase_words, plain, status_words, waiting_words
+from pages.ui.app.words import labelled, phase_words, plain, status_words, waiting_words
 from transfer_core.language import _, plural
 from transfer_core.runs.training_run import TrainingRun
 
@@ -125,7 +125,7 @@ def _show_training(session: Session, run: TrainingRun, *, is_heard: bool) -> Non
         announce_share(words, snapshot.share)
     state = status_words("queued" if snapshot.is_lost else status).state
     st.caption(state if is_waiting else with_computer(state, snapshot))
-    st.progress(snapshot.share, text=f"{plain(run.dataset_name)}: {words}")
+    st.progress(snapshot.share, text=labelled(plain(run.dataset_name), words))
     if session.run_id != run.id and st.button(
         _("Show it"), icon=":material/monitoring:", key=f"look-at-{run.id}", type="tertiary"
     ):

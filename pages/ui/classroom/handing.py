@@ -11,7 +11,7 @@ from pages.ui.app.process import work_queue
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.task_progress import show_task
-from pages.ui.app.words import distinct_labels, plain
+from pages.ui.app.words import distinct_labels, labelled, plain
 from pages.ui.classroom.teacher import for_teacher
 from pages.ui.server.service import service
 from transfer_core.classroom.handout import HandedOut, Missed, hand_out_task
@@ -65,7 +65,10 @@ def pupil_labels() -> Mapping[str, str]:
 def show_missed(missed: tuple[Missed, ...]) -> None:
     """Draw who was left out and why."""
     if missed:
-        lines = [f"- {plain(one.name or _('Somebody who has left'))}: {plain(one.reason)}" for one in missed]
+        lines = [
+            f"- {labelled(plain(one.name or _('Somebody who has left')), plain(one.reason))}"
+            for one in missed
+        ]
         st.warning("\n".join([_("Left out:"), "", *lines]), icon=":material/person_off:")
 
 

@@ -15,7 +15,7 @@ from pages.ui.classroom.code_strip import show_close_button
 from pages.ui.classroom.teacher import for_teacher
 from pages.ui.components.confusion_matrix import choose_cell
 from pages.ui.results.classes import cell_words
-from pages.ui.results.headline import mistakes_words
+from pages.ui.results.headline import accuracy_sentence, mistakes_words
 from pages.ui.results.photos import prediction_words
 from pages.ui.server.class_routes import photo_address
 from pages.ui.server.service import service
@@ -25,7 +25,7 @@ from transfer_core.classroom.people import get_person
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
 from transfer_core.evaluation.outcomes import in_cell, most_wrong
-from transfer_core.language import _, number, percent
+from transfer_core.language import _, number
 
 _NUM_CLASSES = 8
 _NUM_PHOTOS_A_CLASS = 12
@@ -87,8 +87,7 @@ def _pictures(person_id: str, dataset_id: str, photos: Sequence[tuple[str, str]]
 
 def _show_model(card: Card, model: Model, evaluation: Evaluation) -> None:
     st.markdown(
-        f"**{percent(evaluation.accuracy)}** {_('accuracy.')} {expected_sentence(evaluation)} "
-        f"{mistakes_words(evaluation)}"
+        f"{accuracy_sentence(evaluation)} {expected_sentence(evaluation)} {mistakes_words(evaluation)}"
     )
     left, right = st.columns(2, gap="medium")
     with left:

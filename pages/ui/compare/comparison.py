@@ -17,7 +17,7 @@ from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import plain
+from pages.ui.app.words import labelled, plain
 from pages.ui.compare.table import RunRow, plain_title
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
@@ -192,7 +192,7 @@ def _show_changed_photos(rows: Sequence[RunRow]) -> None:
                     heading = _("{heading}, not {other}").format(
                         heading=heading, other=_letter(0 if winner else number)
                     )
-                st.header(f"{heading}: {count}", anchor=False)
+                st.header(labelled(heading, count), anchor=False)
                 _show_photos(rows[number], photos, name, (_letter(0), _letter(number)))
 
 

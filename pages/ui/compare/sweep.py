@@ -17,6 +17,7 @@ from pages.ui.app.words import (
     count_words,
     distinct_labels,
     duration_words,
+    labelled,
     plain,
     run_backbone_title,
 )
@@ -261,7 +262,7 @@ def _draw(figure: go.Figure, title: str, key: str, described: str, **y_axis: obj
         yaxis=y_axis,
         showlegend=False,
     )
-    show_figure(figure, f"sweep-{key}", f"{title}. {described}")
+    show_figure(figure, f"sweep-{key}", labelled(title, described))
 
 
 def _is_active(sweep: Sweep) -> bool:

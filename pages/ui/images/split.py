@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.plotly_figure import show_figure
-from pages.ui.app.words import short_names
+from pages.ui.app.words import labelled, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
@@ -91,7 +91,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
         yaxis={"autorange": "reversed", "type": "category"},
     )
     described = "; ".join(
-        f"{name}: " + ", ".join(f"{counts[name]} {title}" for title, counts, *_look in parts)
+        labelled(name, ", ".join(labelled(title, number(counts[name])) for title, counts, *_look in parts))
         for name in dataset.class_names
     )
     show_figure(figure, "class-counts", described)

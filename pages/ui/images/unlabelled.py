@@ -327,7 +327,9 @@ def _show_tiles(
 def _tile(image: ImageRecord, place: Place, found: Unlabelled, source: str) -> dict[str, Any]:
     is_proposed = found.run_id and place.confidence and not place.is_by_person
     certainty = _("{percent} %").format(percent=round(place.confidence * 100)) if is_proposed else ""
-    alt = f"{image.name}, {certainty}" if certainty else image.name
+    alt = image.name
+    if certainty:
+        alt = _("{name}, {certainty}").format(name=image.name, certainty=certainty)
     return {"id": image.id, "source": source, "label": certainty, "note": "", "alt": alt}
 
 

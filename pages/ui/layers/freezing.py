@@ -117,7 +117,11 @@ def _state(plan: FreezePlan, num_classes: int) -> dict[str, Any]:
     """Return what learns with a plan, in words."""
     values = learning_words(plan, num_classes)
     state = depth_words(plan.num_unfrozen_blocks, len(plan.backbone.blocks))
-    return {"time": "", "values": f"{values}.", "state": f"{state}.", "advice": "", "fits": True}
+    return {"time": "", "values": _sentence(values), "state": _sentence(state), "advice": "", "fits": True}
+
+
+def _sentence(words: str) -> str:
+    return _("{words}.").format(words=words)
 
 
 def _modes() -> list[dict[str, str]]:

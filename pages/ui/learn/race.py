@@ -11,7 +11,7 @@ from pages.ui.app.computers import with_computer
 from pages.ui.app.page import guarded
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import phase_words, plain, time_left_words
+from pages.ui.app.words import labelled, phase_words, plain, time_left_words
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import DEFAULT_BACKBONE, get_backbone
 from transfer_core.data.dataset import ImageDataset
@@ -117,7 +117,7 @@ def _show_progress(race: Race) -> None:
     training = [(run, name) for run, name in active if trainings().status(run.id) != "queued"]
     for run, name in training or active[:1]:
         snapshot = trainings().snapshot(run.id).at(time.time())
-        st.progress(snapshot.share, text=f"{name}: {with_computer(phase_words(snapshot), snapshot)}")
+        st.progress(snapshot.share, text=labelled(name, with_computer(phase_words(snapshot), snapshot)))
 
 
 def _play(session: Session) -> None:

@@ -123,7 +123,11 @@ def _show_plan(plan: ProjectPlan) -> None:
             plural("Not included: {count} training", "Not included: {count} trainings", len(plan.left_out))
         )
         counts = Counter(run.reason for run in plan.left_out)
-        st.caption("\n".join(f"- {plain(reason)} ({count})" for reason, count in counts.items()))
+        lines = (
+            _("{reason} ({count})").format(reason=plain(reason), count=count)
+            for reason, count in counts.items()
+        )
+        st.caption("\n".join(f"- {line}" for line in lines))
 
 
 def _opening_words(progress: TaskProgress) -> str:

@@ -130,7 +130,7 @@ def _show_classes(run: TrainingRun, dataset: ImageDataset) -> None:
             {
                 "photo": data_url(thumbnail(Image.fromarray(average.photo), SHOWN_SIDE)),
                 "heat": heat_url(average.heat),
-                "title": f"{class_name}, {count}",
+                "title": _("{name}, {count}").format(name=class_name, count=count),
                 "caption": heat_sentence(class_name, average.heat),
                 "alt": _("The average of photos of {name}").format(name=class_name),
             }

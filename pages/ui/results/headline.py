@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, link_to_next
 from pages.ui.app.steps import Step
-from pages.ui.app.words import accuracy_words, expected_sentence
+from pages.ui.app.words import accuracy_words, expected_sentence, labelled
 from pages.ui.results.photo_sets import PhotoSet
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.evaluation import Evaluation, occasion_sentence
@@ -23,12 +23,17 @@ def show_headline(sets: Mapping[str, PhotoSet]) -> None:
     if measured:
         with st.container(key="headline"):
             st.markdown(
-                f"**{percent(measured.accuracy)}** {_('accuracy.')} {expected_sentence(measured)}",
+                f"{accuracy_sentence(measured)} {expected_sentence(measured)}",
                 help=explain("confidence interval"),
             )
-            st.caption(f"{sets['validation'].title}: {mistakes_words(measured)}")
+            st.caption(labelled(sets["validation"].title, mistakes_words(measured)))
     for name in ("test", "new"):
         guarded(_show_test_accuracy)(sets, name, measured)
+
+
+def accuracy_sentence(evaluation: Evaluation) -> str:
+    """Return the accuracy as a sentence, in Markdown."""
+    return _("**{accuracy}** accuracy.").format(accuracy=percent(evaluation.accuracy))
 
 
 def mistakes_words(evaluation: Evaluation) -> str:
@@ -46,7 +51,10 @@ def _show_test_accuracy(sets: Mapping[str, PhotoSet], name: str, measured: Evalu
     tested = _scores(sets, name)
     if tested is None:
         return
-    st.markdown(f"{sets[name].title}: **{accuracy_words(tested)}**. {mistakes_words(tested)}")
+    text = _("{photos}: **{accuracy}**. {mistakes}").format(
+        photos=sets[name].title, accuracy=accuracy_words(tested), mistakes=mistakes_words(tested)
+    )
+    st.markdown(text)
     differs = occasion_sentence(measured, tested) if measured else ""
     if differs:
         st.warning(differs, icon=":material/warning:")

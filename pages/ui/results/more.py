@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.session import Session
-from pages.ui.app.words import plain
+from pages.ui.app.words import labelled, plain
 from pages.ui.results.learning_curve import show_learning_curve
 from pages.ui.results.new_photos import show_new_photos
 from pages.ui.results.photo_sets import PhotoSet
@@ -88,7 +88,7 @@ def _show_in_words(sets: Mapping[str, PhotoSet], evaluations: Mapping[str, Evalu
     st.caption(" ".join(sentences))
     for name, evaluation in evaluations.items():
         if evaluation.num_seen_in_training:
-            st.caption(f"{sets[name].title}: {seen_in_training_sentence(evaluation)}")
+            st.caption(labelled(sets[name].title, seen_in_training_sentence(evaluation)))
     if validation and "train" in evaluations and evaluations["train"].accuracy - validation.accuracy > _GAP:
         st.info(
             _(

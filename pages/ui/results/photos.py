@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.app.paging import page_of
 from pages.ui.app.pictures import thumbnails
-from pages.ui.app.words import plain
+from pages.ui.app.words import labelled, plain
 from pages.ui.components.gallery import show_tiles
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
@@ -37,7 +37,7 @@ def show_photos(
     if dataset is None or not shown:
         for outcome in outcomes:
             name = outcome.name or _("Deleted photo")
-            st.markdown(f"- {plain(name)}: {plain(prediction_words(outcome))}")
+            st.markdown(f"- {labelled(plain(name), plain(prediction_words(outcome)))}")
         return
     tiles_area = st.container()
     # Below the photos, which come first.
@@ -61,7 +61,7 @@ def prediction_words(outcome: ImageOutcome) -> str:
     """Return the class of a photo and what the model said, such as `"daisy, said dandelion (71 %)"`."""
     confidence = percent(outcome.probability)
     if outcome.is_right:
-        return f"{outcome.class_name} ({confidence})"
+        return _("{name} ({confidence})").format(name=outcome.class_name, confidence=confidence)
     return _("{true}, said {said} ({confidence})").format(
         true=outcome.class_name, said=outcome.predicted_class_name, confidence=confidence
     )

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pages.ui.app.plotly_figure import show_figure
-from pages.ui.app.words import short_names
+from pages.ui.app.words import labelled, short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
 from transfer_core.inference.calibration import reliability
@@ -31,7 +31,7 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
                 x=_thinned(curve.x),
                 y=_thinned(curve.y),
                 mode="lines",
-                name=f"{escape(labels[name])} ({number(curve.area, 2)})",
+                name=_("{name} ({area:.2f})").format(name=escape(labels[name]), area=curve.area),
                 line={
                     "color": _COLORS[place % len(_COLORS)],
                     "dash": _DASHES[place // len(_COLORS) % len(_DASHES)],
@@ -48,7 +48,7 @@ def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, k
         xaxis={"title": x_title, "range": [-0.02, 1.02], **_percent_ticks(5)},
         yaxis={"title": y_title, "range": [-0.02, 1.05], **_percent_ticks(10)},
     )
-    described = "; ".join(f"{name}: {number(curve.area, 2)}" for name, curve in curves.items())
+    described = "; ".join(labelled(name, number(curve.area, 2)) for name, curve in curves.items())
     show_figure(figure, key, described)
 
 

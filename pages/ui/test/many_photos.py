@@ -25,7 +25,7 @@ from pages.ui.test.predictions import show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _, number, percent, plural
+from transfer_core.language import _, percent, plural
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.tasks import answers_task
@@ -99,14 +99,21 @@ def _answers(session: Session, run: TrainingRun, photos: UnlabelledPhotos) -> Se
 def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -> None:
     """Draw the number of photos of each answer, with the download of the table."""
     said = Counter(found.class_name for _answer, found in scored if found.class_name)
-    parts = [f"{number(count)} {plain(name)}" for name, count in said.most_common(_CLASSES_NAMED)]
+    parts = [
+        _("{count:,} {name}").format(count=count, name=plain(name))
+        for name, count in said.most_common(_CLASSES_NAMED)
+    ]
     if num_others := said.total() - sum(count for _name, count in said.most_common(_CLASSES_NAMED)):
         parts.append(plural("{count} of another class", "{count} of other classes", num_others))
     if num_unknown := len(scored) - said.total():
         parts.append(plural("{count} without an answer", "{count} without an answer", num_unknown))
-    count = plural("**{count} photo**", "**{count} photos**", len(scored))
+    photos = plural("**{count} photo**", "**{count} photos**", len(scored))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"{count}: {', '.join(parts)}." if parts else _("No photo could be read."))
+        st.markdown(
+            _("{photos}: {answers}.").format(photos=photos, answers=", ".join(parts))
+            if parts
+            else _("No photo could be read.")
+        )
         st.download_button(
             _("Download the answers (CSV)"),
             data=lambda: answers_csv(run.class_names, answers),
@@ -209,13 +216,19 @@ def _columns() -> dict[str, Any]:
     }
 
 
+def _other_words(found: Prediction) -> str:
+    return _("{answer}, {probability}").format(
+        answer=_answer_words(found), probability=percent(found.probability)
+    )
+
+
 def _cells(answer: Answer, found: Prediction, other: Prediction | None) -> dict[str, str | float]:
     return {
         "photo": data_url(answer.thumbnail),
         "answer": _answer_words(found),
         "certainty": 100 * found.probability,
         "guess": found.best_guess,
-        "other": f"{_answer_words(other)}, {percent(other.probability)}" if other else "",
+        "other": _other_words(other) if other else "",
         "file": answer.path,
     }
 

@@ -11,7 +11,7 @@ from pages.ui.app.look_ahead import num_photos_read
 from pages.ui.app.page import guarded
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import depth_words, plain, training_time_words
+from pages.ui.app.words import depth_words, labelled, plain, training_time_words
 from pages.ui.components.photo_grid import show_photo_strip
 from pages.ui.train.advanced import show_advanced_settings
 from pages.ui.train.live import NUM_PHOTOS_READ
@@ -73,7 +73,8 @@ def _show_summary(title: str, plan: FreezePlan, dataset: ImageDataset, reasons: 
         depth = _("Everything learns, from scratch")
     with st.container(horizontal=True, vertical_alignment="center", key="summary"):
         st.markdown(
-            f"{title}: **{plain(dataset.name)}** · **{plan.backbone.title}** · {depth}", width="content"
+            labelled(title, f"**{plain(dataset.name)}** · **{plan.backbone.title}** · {depth}"),
+            width="content",
         )
         if reasons:
             with st.popover(_("Why?"), icon=":material/help:", type="tertiary"):

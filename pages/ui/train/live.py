@@ -127,17 +127,19 @@ def _words_of_request(run_id: str, snapshot: RunSnapshot) -> str:
             return _("Stopped. The model gets its final check …")
         return _("Stopping after the present step …")
     if snapshot.is_paused:
-        paused, left = status_words("paused"), queue.seconds_of_pause_left(run_id)
+        left = queue.seconds_of_pause_left(run_id)
         consequence = (
             _("Nothing is lost while it waits.")
             if left is None
             else _("Others wait: it goes on in {time}.").format(time=time_left_words(max(left, 3.0)))
         )
-        return f"{paused.icon} {paused.state}. {consequence}"
+        return f"{status_words('paused').icon} {_('Paused.')} {consequence}"
     if queue.is_to_pause(run_id):
         return _("Pausing after the present step …")
     if not queue.is_here(run_id):
-        return f"{phase_words(snapshot)}. {_('Another program on this computer trains this run.')}"
+        return _("{stage}. Another program on this computer trains this run.").format(
+            stage=phase_words(snapshot)
+        )
     return ""
 
 
@@ -213,17 +215,21 @@ def _show_head_choice(snapshot: RunSnapshot) -> None:
     chosen = snapshot.head
     if chosen is None:
         return
-    text = _("Last layer: {head}").format(head=head_words(chosen.head))
     own = chosen.accuracies.get(chosen.head)
     others = {head: share for head, share in chosen.accuracies.items() if head != chosen.head}
     if own is None or not others:
-        reason = _("too few photos to compare others")
+        text = _("Last layer: {head} (too few photos to compare others).").format(
+            head=head_words(chosen.head)
+        )
     else:
         second = max(others, key=lambda head: others[head])
-        reason = _("{accuracy} in cross-validation; {other}: {share}").format(
-            accuracy=percent(own, 1), other=head_words(second), share=percent(others[second], 1)
+        text = _("Last layer: {head} ({accuracy} in cross-validation; {other}: {share}).").format(
+            head=head_words(chosen.head),
+            accuracy=percent(own, 1),
+            other=head_words(second),
+            share=percent(others[second], 1),
         )
-    st.caption(f":material/category: {text} ({reason}).")
+    st.caption(f":material/category: {text}")
 
 
 def _pause_help(seconds: float) -> str:
