@@ -8,6 +8,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import list_samples
+from transfer_core.language import _
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.stored_queue import StoredTraining, write_queue
 from transfer_core.workspace import Workspace
@@ -61,5 +62,5 @@ def _pupil(server: Workspace, name: str, classes: tuple[str, ...]) -> tuple[Pers
     files = clothes.files()
     dataset = create_dataset(server.person(person.id), clothes.title)
     for name_of_class in classes:
-        dataset = add_files(dataset, [file for file in files if file.class_name == name_of_class])
+        dataset = add_files(dataset, [file for file in files if file.class_name == _(name_of_class)])
     return person, dataset

@@ -6,6 +6,7 @@ come from a second server, with eight pupils at work.
 
 Example:
     python -m tools.take_pictures --out docs/pictures
+    python -m tools.take_pictures --out /tmp/german --language de --look light --look phone
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from tools.class_at_work import begin_class
 from transfer_core.classroom.facts import ADDRESS_VARIABLE, CLASS_VARIABLE, Classroom
 from transfer_core.classroom.phone import phone_token
 from transfer_core.classroom.visitor import COOKIE, cookie_of_person, cookie_of_teacher
+from transfer_core.language import _, speaking
+from transfer_core.recipes import ENGLISH
 from transfer_core.workspace import Workspace
 
 PAGES = {
@@ -87,38 +90,56 @@ LOOKS = {
 @click.option(
     "--page", "names", multiple=True, type=click.Choice([*PAGES, *CLASS_PAGES]), help="Default: all pages."
 )
+@click.option("--look", "looks", multiple=True, type=click.Choice(list(LOOKS)), help="Default: all looks.")
+@click.option("--language", "code", default=ENGLISH, show_default=True, help="Of the browser.")
 @click.option("--browser", default=lambda: shutil.which("chromium"), help="Program file of a Chromium.")
-def main(out: Path, names: tuple[str, ...], browser: str | None) -> None:
+def main(out: Path, names: tuple[str, ...], looks: tuple[str, ...], code: str, browser: str | None) -> None:
     """Photograph the pages."""
     out.mkdir(parents=True, exist_ok=True)
+    pictures = _Pictures(out, {name: LOOKS[name] for name in looks or LOOKS}, code.replace("_", "-"))
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=_ARGUMENTS)
         chosen = names or (*PAGES, *CLASS_PAGES)
         home = {name: path for name, path in PAGES.items() if name in chosen}
         if home:
             with app_server(Workspace(Path(scratch) / "home")) as url:
-                query = _trained(chromium, url)
-                _photograph(chromium, url, {name: f"{path}?{query}" for name, path in home.items()}, out)
+                query = _trained(chromium, url, code)
+                pictures.take(chromium, url, {name: f"{path}?{query}" for name, path in home.items()})
         if set(chosen) & set(CLASS_PAGES):
-            _photograph_class(chromium, Workspace(Path(scratch) / "class"), chosen, out)
+            with speaking(code):
+                _photograph_class(chromium, Workspace(Path(scratch) / "class"), chosen, pictures)
         chromium.close()
 
 
-def _photograph(
-    chromium: Browser, url: str, addresses: Mapping[str, str], out: Path, cookie: str = ""
+@dataclass(frozen=True)
+class _Pictures:
+    """How pictures are taken.
+
+    Args:
+        folder: Gets them.
+        looks: Each page is photographed in these ways.
+        locale: The language of the browser.
+    """
+
+    folder: Path
+    looks: Mapping[str, Look]
+    locale: str
+
+    def take(self, chromium: Browser, url: str, addresses: Mapping[str, str], cookie: str = "") -> None:
+        """Take the pictures of some pages by their names."""
+        for look_name, look in self.looks.items():
+            with _opened(chromium, url, look, self.locale, cookie) as page:
+                for name, address in addresses.items():
+                    page.goto(address)
+                    _settle(page)
+                    path = self.folder / f"{name}-{look_name}.webp"
+                    Image.open(io.BytesIO(page.screenshot())).save(path, quality=_QUALITY, method=6)
+                    click.echo(path)
+
+
+def _photograph_class(
+    chromium: Browser, workspace: Workspace, chosen: Sequence[str], pictures: _Pictures
 ) -> None:
-    """Take the pictures of some pages by their names, each in five ways."""
-    for look_name, look in LOOKS.items():
-        with _opened(chromium, url, look, cookie) as page:
-            for name, address in addresses.items():
-                page.goto(address)
-                _settle(page)
-                path = out / f"{name}-{look_name}.webp"
-                Image.open(io.BytesIO(page.screenshot())).save(path, quality=_QUALITY, method=6)
-                click.echo(path)
-
-
-def _photograph_class(chromium: Browser, workspace: Workspace, chosen: Sequence[str], out: Path) -> None:
     pupils = begin_class(workspace)
     facts = Classroom(workspace).facts()
     place = workspace.person(pupils[0].id)
@@ -131,26 +152,27 @@ def _photograph_class(chromium: Browser, workspace: Workspace, chosen: Sequence[
     ):
         for person in pupils[:_NUM_HERE]:
             page = here.enter_context(
-                _opened(chromium, url, LOOKS["light"], cookie_of_person(facts, person.id))
+                _opened(chromium, url, LOOKS["light"], "en", cookie_of_person(facts, person.id))
             )
             page.goto("Projects")
             _settle(page)
-        with _opened(chromium, url, LOOKS["light"], teacher) as page:
+        with _opened(chromium, url, LOOKS["light"], "en", teacher) as page:
             page.goto("Class")
             page.get_by_text("Fine-tuning").wait_for()
         for name, address in addresses.items():
             if name in chosen:
                 # Whoever has a cookie need not join.
-                _photograph(chromium, url, {name: address}, out, teacher if name == "class" else "")
+                pictures.take(chromium, url, {name: address}, teacher if name == "class" else "")
 
 
 @contextmanager
-def _opened(chromium: Browser, url: str, look: Look, cookie: str = "") -> Iterator[Page]:
+def _opened(chromium: Browser, url: str, look: Look, locale: str, cookie: str = "") -> Iterator[Page]:
     context = chromium.new_context(
         base_url=f"{url}/",
         viewport={"width": look.width, "height": look.height},
         color_scheme=look.scheme,
         device_scale_factor=look.scale,
+        locale=locale,
     )
     context.set_default_timeout(_MILLISECONDS)
     if cookie:
@@ -161,14 +183,16 @@ def _opened(chromium: Browser, url: str, look: Look, cookie: str = "") -> Iterat
         context.close()
 
 
-def _trained(chromium: Browser, url: str) -> str:
+def _trained(chromium: Browser, url: str, code: str) -> str:
     """Train on the first ready-made set and return the query of the address, which names photos and model."""
-    with _opened(chromium, url, LOOKS["light"]) as page:
+    with speaking(code):
+        clothes, train, again = str(_("Clothes")), str(_("Train")), str(_("Train again"))
+    with _opened(chromium, url, LOOKS["light"], code.replace("_", "-")) as page:
         page.goto("")
         _settle(page)
-        page.get_by_role("button", name="Clothes").first.click()
-        page.get_by_role("button", name="Train", exact=True).click()
-        page.get_by_text("Train again").first.wait_for()
+        page.get_by_role("button", name=clothes).first.click()
+        page.get_by_role("button", name=train, exact=True).click()
+        page.get_by_text(again).first.wait_for()
         _settle(page)
         return page.url.partition("?")[2]
 

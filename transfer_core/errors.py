@@ -66,7 +66,7 @@ class DamagedPhotosError(IngestError):
         image_ids: Their ids.
     """
 
-    def __init__(self, message: str, image_ids: frozenset[str]) -> None:
+    def __init__(self, message: str, image_ids: frozenset[str] = frozenset()) -> None:
         super().__init__(message)
         self.image_ids = image_ids
 

@@ -8,6 +8,7 @@ stored of it is its `Sentence`, and `said` makes a message of that again.
 
 from __future__ import annotations
 
+import logging
 import numbers
 import os
 import unicodedata
@@ -20,7 +21,7 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_skeleton, get_datetime_format
-from babel.numbers import get_decimal_symbol, get_group_symbol
+from babel.numbers import format_compact_decimal, get_decimal_symbol, get_group_symbol
 
 from transfer_core.recipes import (
     ENGLISH,
@@ -39,6 +40,8 @@ from transfer_core.recipes import (
 )
 
 LANGUAGE_VARIABLE = "TRANSFER_STUDIO_LANGUAGE"
+# Letters of an error of a library, which may be a page.
+_LONGEST_REASON = 300
 
 _chosen: ContextVar[str] = ContextVar("chosen_language", default="")
 _of_visitor: Callable[[], str] = lambda: ""  # noqa: E731  (replaced by the pages)
@@ -86,6 +89,30 @@ def N_(message: str) -> str:
     return message
 
 
+# What the system says on Linux and macOS when a file or a connection fails.
+_SYSTEM_REASONS = frozenset(
+    {
+        N_("Cannot allocate memory"),
+        N_("Connection refused"),
+        N_("Connection reset by peer"),
+        N_("Disk quota exceeded"),
+        N_("File exists"),
+        N_("File name too long"),
+        N_("Input/output error"),
+        N_("Is a directory"),
+        N_("Network is unreachable"),
+        N_("No route to host"),
+        N_("No space left on device"),
+        N_("No such file or directory"),
+        N_("Not a directory"),
+        N_("Operation not permitted"),
+        N_("Permission denied"),
+        N_("Read-only file system"),
+        N_("Too many open files"),
+    }
+)
+
+
 def plural(singular: str, plural_form: str, count: int, **values: object) -> str:
     """Return the sentence for `count` in the language of the visitor, with `{count}` in separated thousands.
 
@@ -102,6 +129,14 @@ def plural(singular: str, plural_form: str, count: int, **values: object) -> str
 def number(value: float, digits: int = 0) -> str:
     """Return a number with `digits` decimals and separated thousands."""
     return Message(Number(value, digits))
+
+
+def compact_number(value: float) -> str:
+    """Return a large number with one decimal, counted as people of the language do, such as `"3.4 million"`."""
+    shown: str = format_compact_decimal(
+        value, format_type="long", locale=locale_of(language()), fraction_digits=1
+    )
+    return shown
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -202,6 +237,11 @@ def language_tag(code: str = "") -> str:
     return (code or language()).replace("_", "-")
 
 
+def log_in_english() -> None:
+    """Let this process log in English, whoever the visitor is: one person reads the log of all."""
+    logging.setLogRecordFactory(_EnglishRecord)
+
+
 @contextmanager
 def speaking(code: str) -> Iterator[None]:
     """Let this thread say everything in a language, whoever the visitor is."""
@@ -240,6 +280,19 @@ def best_language(wanted: Iterable[str]) -> str:
     return next((found for code in wanted if (found := _best(code, folder))), "")
 
 
+class _EnglishRecord(logging.LogRecord):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info and self.exc_info[0]:
+            with speaking(ENGLISH):
+                self.exc_text = logging.Formatter().formatException(self.exc_info)
+
+    def getMessage(self) -> str:
+        with speaking(ENGLISH):
+            # A message would be said once more by whoever writes it.
+            return str.__str__(super().getMessage())
+
+
 @lru_cache(maxsize=1000)
 def _best(code: str, _folder: str) -> str:
     parts = code.split(".")[0].replace("-", "_").lower().split("_")
@@ -269,16 +322,16 @@ def _value(value: Any) -> Value:
     if isinstance(value, Message):
         return value.recipe
     if isinstance(value, OSError) and value.strerror:
-        return Sentence(value.strerror)
+        return Sentence(value.strerror) if value.strerror in _SYSTEM_REASONS else value.strerror
     if isinstance(value, BaseException):
-        return _value(str(value))
+        reason = str(value)
+        return reason.recipe if isinstance(reason, Message) else " ".join(reason.split())[:_LONGEST_REASON]
     if value is None or isinstance(value, float):
         return value
-    if isinstance(value, bool):
-        return str(value)
     # Those of NumPy are none of Python's.
-    if isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_WHOLE:
-        return int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        return float(value)
-    return str(value)[:MOST_LETTERS]
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return str(value)[:MOST_LETTERS]
+    if isinstance(value, numbers.Integral):
+        whole = int(value)
+        return whole if abs(whole) <= LARGEST_WHOLE else str(whole)
+    return float(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gettext
 import io
-import math
 import os
 import re
 from collections.abc import Callable
@@ -35,11 +34,12 @@ _OWN_CATALOGUES = Path(__file__).parents[1] / "locale"
 # Recipes within recipes: a reason within an error within the end of a training.
 _MOST_LEVELS = 8
 _MOST_PARTS = 1000
+_LARGEST_ROUNDED = 1e15
 # After these ends of Chinese sentences there is no space.
 _WIDE_ENDS = ("。", "！", "？")  # noqa: RUF001
-# What a placeholder may say behind its colon: thousands separated and a number of decimals, or a number of digits.
+# What a placeholder may say behind its colon: thousands separated, and a number of decimals.
 _PLACEHOLDER = re.compile(
-    r"(?P<brace>{{|}})|{(?P<name>\w+)(?::(?P<sign>\+?)(?P<thousands>,?)(?:\.(?P<digits>\d)f)?|:(?P<general>(?:\.\d)?g))?}"
+    r"(?P<brace>{{|}})|{(?P<name>\w+)(?::(?P<sign>\+?)(?P<thousands>,?)(?:\.(?P<digits>\d)f)?)?}"
 )
 
 _Text = Annotated[str, Meta(max_length=MOST_LETTERS)]
@@ -59,7 +59,7 @@ class Number(
     """
 
     value: _Whole | float
-    digits: Annotated[int, Meta(ge=0, le=20)] = 0
+    digits: Annotated[int, Meta(ge=0, le=9)] = 0
     unit: Literal["", "percent"] = ""
     thousands: bool = True
 
@@ -155,7 +155,7 @@ class _Writing:
             case Number():
                 text = _number(value, self._locale)
             case float():
-                text = self._localized(repr(value))
+                text = repr(value).replace(".", get_decimal_symbol(self._locale))
             case _:
                 text = str(value)
         self._letters_left -= 1 + len(text)
@@ -179,16 +179,10 @@ class _Writing:
         if found["name"] not in values:
             return found[0]
         value, sign = values[found["name"]], ""
-        if isinstance(value, int | float) and found["general"]:
-            value = self._localized(format(value, found["general"]))
-        elif isinstance(value, int | float) and (found["digits"] is not None or found["thousands"]):
+        if isinstance(value, int | float) and (found["digits"] is not None or found["thousands"]):
             sign = "+" if found["sign"] and value >= 0 else ""
             value = Number(value, int(found["digits"] or 0), thousands=bool(found["thousands"]))
         return sign + self.of(value, level + 1)
-
-    def _localized(self, digits: str) -> str:
-        symbol: str = get_decimal_symbol(self._locale)
-        return digits.replace(".", symbol)
 
     def _joined(self, parts: list[str], style: str) -> str:
         if style == "and":
@@ -196,8 +190,8 @@ class _Writing:
             listed: str = format_list(parts, locale="en_GB" if self._code == ENGLISH else self._locale)
             return listed
         if style == "names":
-            between: str = self._locale.list_patterns["standard"]["middle"].format("", "")
-            return between.join(parts)
+            comma: str = self._locale.list_patterns["standard"]["middle"].format("", "")
+            return comma.join(parts)
         return "".join(part if part.endswith(_WIDE_ENDS) else f"{part} " for part in parts).rstrip()
 
 
@@ -234,9 +228,12 @@ def _compiled(code: str, folder: str) -> bytes:
 
 def _number(number: Number, locale: Locale) -> str:
     value = 100 * number.value if number.unit == "percent" else number.value
-    digits = number.digits if math.isfinite(value) else 0
-    pattern = ("#,##0" if number.thousands else "0") + ("." + "0" * digits if digits else "")
-    shown: str = format_decimal(value, format=pattern, locale=locale)
+    pattern = ("#,##0" if number.thousands else "0") + ("." + "0" * number.digits if number.digits else "")
+    # Babel cannot round larger ones, infinity and NaN.
+    is_usual = abs(value) < _LARGEST_ROUNDED
+    shown: str = format_decimal(value, format=pattern, locale=locale) if is_usual else f"{value:g}"
     if number.unit == "percent":
-        return f"{shown}%" if locale.language == "zh" else f"{shown}\u00a0%"
+        # The English of this app has the space as well, at which no line breaks.
+        has_space = locale.language == ENGLISH or "\u00a0" in locale.percent_formats[None].pattern
+        return f"{shown}\u00a0%" if has_space else f"{shown}%"
     return shown

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import write_po
 
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
@@ -18,12 +20,15 @@ from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.events import TrainingEvent
 from transfer_core.inference.predictor import Predictor
+from transfer_core.language import LANGUAGE_VARIABLE
+from transfer_core.recipes import LOCALE_VARIABLE
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
 from transfer_core.workspace import Workspace
 
 NUM_IMAGES_PER_CLASS = 8
+UseCatalogues = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,25 @@ class FinishedRun:
     @property
     def folder(self) -> Path:
         return self.run.folder
+
+
+@pytest.fixture
+def use_catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UseCatalogues:
+    """`use_catalogues(de={"Images": "Bilder"})` lets there be these languages alone besides English."""
+
+    def use(**languages: dict[str, str]) -> None:
+        folder = tmp_path / "locale"
+        folder.mkdir()
+        for code, sentences in languages.items():
+            catalogue = Catalog(locale=code)
+            for english, text in sentences.items():
+                catalogue.add(english, text)
+            with (folder / f"{code}.po").open("wb") as file:
+                write_po(file, catalogue)
+        monkeypatch.setenv(LOCALE_VARIABLE, str(folder))
+        monkeypatch.delenv(LANGUAGE_VARIABLE, raising=False)
+
+    return use
 
 
 @pytest.fixture(scope="session")

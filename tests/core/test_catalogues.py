@@ -36,8 +36,8 @@ CHINESE_TERMS = {
     "overfitting": "过拟合",
     "confusion matrix": "混淆矩阵",
 }
-# How a placeholder may be written; Babel writes its number.
-PLACEHOLDER = re.compile(r"{\w+(:\+?,?(\.\d+f)?)?}")
+# How a placeholder may be written; Babel writes its number. Click fills its own sentences, some with a repr.
+PLACEHOLDER = re.compile(r"{\w+(:\+?,?(\.\d+f)?|!r)?}")
 # For the browser: Plotly writes these.
 PLOTLY = re.compile(r"%{[^{}]*}")
 

@@ -76,7 +76,7 @@ def test_from_the_welcome_page_to_the_right_class(
     expect(blocks.locator(".frozen")).to_have_count(9)
     blocks.locator(".cell").last.click()
     expect(blocks.locator(".learning")).to_have_count(1)
-    expect(page.get_by_text("0.4 of 3.4 million values learn.")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d{3},\d{3} of 3\.4 million values learn\."))).to_be_visible()
     blocks.press("End")
     expect(blocks.locator(".frozen")).to_have_count(9)
     expect(page).to_have_url(re.compile("unfrozen=0"))

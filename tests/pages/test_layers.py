@@ -76,8 +76,8 @@ def test_a_careful_version_offers_no_depth(open_page: OpenPage, dataset: ImageDa
 def test_each_depth_comes_with_its_effect(open_page: OpenPage, dataset: ImageDataset) -> None:
     data = drawn(open_page("3_Layers", model="efficientnet_lite0", images=dataset.id))
     # 409,600 and 600,192 kernels of the last two blocks, and 1,281 values for each of three classes.
-    assert data["depths"][1]["values"] == "0.4 of 3.4 million values learn."
-    assert data["depths"][2]["values"] == "1.0 of 3.4 million values learn."
+    assert data["depths"][1]["values"] == "413,443 of 3.4 million values learn."
+    assert data["depths"][2]["values"] == "1 million of 3.4 million values learn."
     assert "memorize" in data["depths"][2]["advice"] and not data["depths"][2]["fits"]
     assert data["depths"][9]["state"] == "Everything learns."
     assert all(re.fullmatch(r"Trains in about \d+ (s|min)\.", one["time"]) for one in data["depths"])

@@ -19,7 +19,11 @@ from pages.ui.server.visitor_language import (
     kept_language,
 )
 from tests.asgi import ask
-from tests.pages.conftest import OpenPage
+from tests.conftest import MakeImage
+from tests.pages.conftest import OpenPage, texts
+from transfer_core.data.dataset import ImageDataset
+from transfer_core.data.ingest import add_files, create_dataset
+from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.language import LANGUAGE_VARIABLE, LOCALE_VARIABLE, _, language
 from transfer_core.workspace import Workspace
 
@@ -30,6 +34,8 @@ GERMAN = {
     "Images": "Bilder",
     "Join the class": "Der Klasse beitreten",
     "No class here": "Hier ist keine Klasse",
+    "Add a second class": "Eine zweite Klasse hinzufügen",
+    "Choose this if Lite0 mixes up classes that look alike.": "Nehmen Sie dieses, wenn Lite0 Klassen verwechselt.",
 }
 CHINESE = {
     "Welcome": "欢迎",
@@ -147,3 +153,51 @@ def test_a_route_keeps_the_language_of_its_address(routes: Starlette) -> None:
 
 def test_the_language_is_known_before_the_gate_refuses() -> None:
     assert MIDDLEWARE[0].cls is SpeaksToVisitor
+
+
+def test_what_is_typed_and_chosen_is_kept_when_the_language_changes(
+    open_page: OpenPage, dataset: ImageDataset
+) -> None:
+    page = open_page("2_Images", images=dataset.id)
+    page.button(key="add-or-replace").click().run()
+    page.button_group(key="image-source").set_value("class").run()
+    page.text_input(key=f"new-class-name-{dataset.version}").set_value("yellow")
+    page.selectbox(key=f"gallery-class-{dataset.id}-all").set_value("green")
+    page.button_group(key=f"gallery-side-{dataset.id}").set_value("all").run()
+    page.sidebar.selectbox(key="language").set_value("de").run()
+    assert page.title[0].value == "2 · Bilder"
+    assert page.text_input(key=f"new-class-name-{dataset.version}").value == "yellow"
+    assert page.button_group(key="image-source").value == "class"
+    assert page.selectbox(key=f"gallery-class-{dataset.id}-all").value == "green"
+    page.selectbox(key=f"gallery-class-{dataset.id}-all").set_value(" ").run()
+    page.sidebar.selectbox(key="language").set_value("zh_CN").run()
+    assert page.selectbox(key=f"gallery-class-{dataset.id}-all").value == " "
+
+
+def test_a_selection_whose_label_has_a_date_is_kept(open_page: OpenPage, dataset: ImageDataset) -> None:
+    page = open_page("2_Images")
+    page.button_group(key="image-source").set_value("earlier").run()
+    page.selectbox(key="earlier-images").set_value(dataset.id).run()
+    (before,) = page.selectbox(key="earlier-images").options
+    page.sidebar.selectbox(key="language").set_value("zh_CN").run()
+    (after,) = page.selectbox(key="earlier-images").options
+    assert before != after and "年" in after
+    assert page.selectbox(key="earlier-images").value == dataset.id
+
+
+def test_the_photo_check_of_each_visitor_is_in_their_language(
+    open_page: OpenPage, page_workspace: Workspace, make_image: MakeImage
+) -> None:
+    """Its findings are computed once for both."""
+    photos = [uploaded_file(f"/{seed}.png", make_image("red", seed=seed)) for seed in range(5)]
+    dataset = add_files(create_dataset(page_workspace, "reds"), photos, class_name="red")
+    assert "Add a second class" in texts(open_page("2_Images", images=dataset.id))
+    assert "Eine zweite Klasse" in texts(open_page("2_Images", images=dataset.id, lang="de"))
+    assert "Add a second class" in texts(open_page("2_Images", images=dataset.id))
+
+
+def test_the_facts_of_a_pretrained_model_are_in_the_language_of_each_visitor(open_page: OpenPage) -> None:
+    """They are read once for all visitors."""
+    chosen = {"model": "efficientnet_lite1"}
+    assert "Choose this if Lite0" in texts(open_page("1_Model", **chosen))
+    assert "Nehmen Sie dieses" in texts(open_page("1_Model", lang="de", **chosen))

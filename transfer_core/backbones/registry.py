@@ -14,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer_core.backbones.backbone import Backbone, Block
+from transfer_core.backbones.backbone import RANDOM_WEIGHTS, Backbone, Block
 from transfer_core.backbones.families import when_to_pick
 from transfer_core.backbones.own.source_model import FACTS_FILE, source_model_backbone
 from transfer_core.backbones.published.careful import CombinedWeights, build_careful
@@ -24,7 +24,7 @@ from transfer_core.backbones.published.zoo import build_zoo_network
 from transfer_core.backbones.published.zoo_weights import WeightsFile, ZooWeights
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import NotFoundError
-from transfer_core.language import N_, _, names_list
+from transfer_core.language import _, names_list
 from transfer_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -151,6 +151,6 @@ def _weights_facts(name: str, record: dict[str, Any]) -> dict[str, Any]:
             return {
                 "weights": RandomWeights(name, seed),
                 "weights_source": _("Random values"),
-                "lineage": (N_("random weights"),),
+                "lineage": (RANDOM_WEIGHTS,),
             }
     raise ValueError(f"the record of {name} does not say where its weights come from")

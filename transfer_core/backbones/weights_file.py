@@ -75,7 +75,7 @@ def read_weights(content: Path | BinaryIO, model: keras.Model, name: str) -> Arr
             _(
                 "The weights file {file} cannot be read ({reason}). Expected was a whole weights file of Keras "
                 "(.h5). Get the file again."
-            ).format(file=name, reason=" ".join(str(error).split())[:200])
+            ).format(file=name, reason=error)
         ) from error
 
 

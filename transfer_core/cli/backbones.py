@@ -21,7 +21,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.layout_choice import LayoutChoice
 from transfer_core.errors import NotFoundError, TransferStudioError
 from transfer_core.evaluation.audition import audition, best_trade_off
-from transfer_core.language import _, percent
+from transfer_core.language import _, compact_number, percent
 from transfer_core.runs.own_models import make_source
 from transfer_core.workspace import Workspace
 
@@ -32,10 +32,8 @@ def backbones(root: Path | None, as_json: bool) -> None:
     """List the pretrained networks, published ones and your own."""
     workspace = open_workspace(root)
     facts = [backbone_facts(backbone) for backbone in (*list_backbones(), *own_backbones(workspace))]
-    line = _(
-        "{name}: {megabytes} MB, {parameters:.1f} million parameters, {image_size} × {image_size} pixels"
-    )
-    lines = [line.format(parameters=fact["num_parameters"] / 1e6, **fact) for fact in facts]
+    line = _("{name}: {megabytes} MB, {parameters} parameters, {image_size} × {image_size} pixels")
+    lines = [line.format(parameters=compact_number(fact["num_parameters"]), **fact) for fact in facts]
     report(as_json, {"backbones": facts}, lines)
 
 

@@ -17,7 +17,7 @@ import segno
 
 from transfer_core.classroom.certificate import certificate_for
 from transfer_core.classroom.facts import TEACHER_LINK_FILE, Classroom
-from transfer_core.cli.language import Group
+from transfer_core.cli.chosen_language import Group
 from transfer_core.cli.output import escaped
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import write_secret

@@ -16,7 +16,7 @@ import click
 import msgspec
 import psutil
 
-from transfer_core.cli.language import Group
+from transfer_core.cli.chosen_language import Group
 from transfer_core.cli.options import json_option
 from transfer_core.cli.output import print_note, report
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError, WorkspaceError

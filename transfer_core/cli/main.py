@@ -8,11 +8,11 @@ from contextlib import ExitStack
 import click
 
 from transfer_core.cli.backbones import MODEL_COMMANDS
+from transfer_core.cli.chosen_language import Group, chosen_language, language_of_system, spoken
 from transfer_core.cli.classroom import classroom
 from transfer_core.cli.cluster import cluster
 from transfer_core.cli.compare import COMPARE_COMMANDS
 from transfer_core.cli.datasets import DATASET_COMMANDS
-from transfer_core.cli.language import Group, chosen_language, language_of_system, spoken
 from transfer_core.cli.output import (
     error_message,
     print_note,

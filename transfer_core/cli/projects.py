@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from transfer_core.cli.language import Group
+from transfer_core.cli.chosen_language import Group
 from transfer_core.cli.options import common_options, open_workspace
 from transfer_core.cli.output import print_note, report
 from transfer_core.language import _

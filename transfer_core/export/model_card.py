@@ -6,13 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from transfer_core.backbones.backbone import origin_words
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import WorkspaceError
 from transfer_core.evaluation.evaluation import measured_sentence
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity
-from transfer_core.language import _, number, percent, percent_range, said
+from transfer_core.language import _, names_list, number, percent, percent_range
 from transfer_core.runs.own_models import lineage_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -53,7 +54,7 @@ def _what_it_is(run: TrainingRun) -> str:
         "A classifier of photos into {count} classes: {names}. Made with Transfer Studio on {date} (run {id})."
     ).format(
         count=len(run.class_names),
-        names=", ".join(map(_as_text, run.class_names)),
+        names=names_list(map(_as_text, run.class_names)),
         date=f"{run.created_at:%Y-%m-%d}",
         id=run.id,
     )
@@ -133,7 +134,7 @@ def _limits(run: TrainingRun) -> str:
 
 
 def _origin(run: TrainingRun) -> str:
-    lineage = " ← ".join(map(_as_text, (run.dataset_name, *map(said, lineage_of(run)))))
+    lineage = " ← ".join(_as_text(origin_words(name)) for name in (run.dataset_name, *lineage_of(run)))
     if run.config.teacher:
         lineage = _("{lineage}, taught by the run {teacher}").format(
             lineage=lineage, teacher=_as_text(run.config.teacher)

@@ -21,7 +21,7 @@ import numpy as np
 from transfer_core.errors import NotFoundError
 from transfer_core.export.web_runtime import WebRuntime
 from transfer_core.files import read_json
-from transfer_core.language import _, language, languages, speaking
+from transfer_core.language import _, language_tag, languages, names_list, speaking
 
 PAGE_FILE = "index.html"
 _FILES = Path(__file__).with_name("bundle_files") / "web"
@@ -43,7 +43,7 @@ def write_web_page(folder: Path, model: bytes, title: str, origin: str, runtime:
     signature = read_json(folder / "signature.json")
     bank, weights = _known(folder)
     contents = {
-        "LANGUAGE": _tag(language()),
+        "LANGUAGE": language_tag(),
         "TITLE": html.escape(title),
         "STYLE": _text("page.css"),
         "FACTS": _as_json(_facts(signature, origin, licence)),
@@ -129,7 +129,7 @@ def _facts(signature: Mapping[str, Any], origin: str, licence: str) -> dict[str,
         "imageSize": signature["image_size"],
         "temperature": signature["temperature"],
         "refuses": signature["refuses"],
-        "language": _tag(language()),
+        "language": language_tag(),
         "texts": dict(_texts(signature["class_names"], origin)),
         "licence": f"ONNX Runtime Web\n\n{licence}".rstrip(),
     }
@@ -144,18 +144,13 @@ def _texts(class_names: list[str], origin: str) -> Iterator[tuple[str, dict[str,
     """Yield the page's sentences in each language: the page chooses by the browser that opens it."""
     for code in languages():
         with speaking(code):
-            yield _tag(code), {**_words(class_names), "origin": str(origin)}
-
-
-def _tag(code: str) -> str:
-    """Return the code of a language as HTML writes it, such as `"pt-BR"`."""
-    return code.replace("_", "-")
+            yield language_tag(), {**_words(class_names), "origin": str(origin)}
 
 
 def _words(class_names: list[str]) -> dict[str, str]:
     """Return the page's sentences; those for camera errors are keyed by the DOMException name."""
     return {
-        "classes": _("It tells apart: {names}.").format(names=", ".join(class_names)),
+        "classes": _("It tells apart: {names}.").format(names=names_list(class_names)),
         "loading": _("Getting the model ready …"),
         "cannotRun": _(
             "This browser cannot run the model ({reason}). Open this file in an up-to-date browser."

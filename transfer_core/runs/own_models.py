@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.backbone import RANDOM_WEIGHTS, Backbone
 from transfer_core.backbones.own.source_model import FACTS_FILE, write_source_model
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.quota import check_space
 from transfer_core.errors import TrainingError, TransferStudioError, WorkspaceError
 from transfer_core.files import damaged_file, move, remove
 from transfer_core.inference.predictor import load_model
-from transfer_core.language import N_, _, names_list, plural
+from transfer_core.language import _, names_list, plural
 from transfer_core.runs.run_status import ACTIVE, run_status
 from transfer_core.runs.training_run import TrainingRun, runs_of
 from transfer_core.runs.trash import move_to_trash
@@ -117,7 +117,7 @@ def lineage_of(run: TrainingRun) -> tuple[str, ...]:
         NotFoundError: If its backbone was deleted before its facts were recorded.
     """
     backbone = run.backbone
-    before = (N_("random weights"),) if run.config.weights == "random" else backbone.lineage
+    before = (RANDOM_WEIGHTS,) if run.config.weights == "random" else backbone.lineage
     return backbone.title, *before
 
 

@@ -21,7 +21,7 @@ from transfer_core.backbones.runtime import load_keras
 from transfer_core.data.parallel import num_usable_cores
 from transfer_core.errors import TransferStudioError, WorkspaceError
 from transfer_core.events import TrainingEvent, event_to_dict
-from transfer_core.language import said
+from transfer_core.language import log_in_english, said
 from transfer_core.recipes import StoredText
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.execute import ended_by, execute_run_safely
@@ -99,6 +99,7 @@ def num_threads_beside_an_app() -> int:
 
 def main() -> None:
     """Carry out one run after the other until standard input ends."""
+    log_in_english()
     # A stop goes to the app, which closes the connection when it ends.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)

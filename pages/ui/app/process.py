@@ -22,7 +22,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.inference.rejection import Rejection
-from transfer_core.language import _, language
+from transfer_core.language import _, language, log_in_english
 from transfer_core.runs.run_folder import RunFolder
 from transfer_core.training.advice import Recommendation, recommend
 from transfer_core.training.layer_facts import layer_facts
@@ -51,6 +51,7 @@ _known_visitor: ContextVar[tuple[tuple[Workspace, str], float, Visitor] | None] 
 @st.cache_resource(show_spinner=False)
 def prepare_process() -> None:
     """Prepare Streamlit for Keras and load TensorFlow in the background, once a server."""
+    log_in_english()
     keep_every_click()
     # After every script run and every tick of a live chart Streamlit clears Keras's state for the whole
     # process, in the middle of a training. Measured: a fit took up to thirty times as long.

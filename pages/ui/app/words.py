@@ -14,7 +14,7 @@ from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import PrecisionChosen, RunSnapshot
-from transfer_core.language import _, date_time_words, number, percent, percent_range, plural
+from transfer_core.language import _, compact_number, date_time_words, number, percent, percent_range, plural
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -155,19 +155,13 @@ def precision_words(chosen: PrecisionChosen) -> str:
 
 def count_words(count: int) -> str:
     """Return a number, shortened from a million on, such as `"3.4 million"`."""
-    if count >= 1_000_000:
-        return _("{count:.1f} million").format(count=count / 1e6)
-    return number(count)
+    return compact_number(count) if count >= 1_000_000 else number(count)
 
 
 def learning_words(plan: FreezePlan, num_classes: int) -> str:
-    """Return how many values of a network learn, such as `"0.4 of 3.4 million values learn"`."""
+    """Return how many values of a network learn, such as `"3,843 of 3.4 million values learn"`."""
     num_trainable = plan.num_trainable_parameters(num_classes)
     total = num_trainable + plan.num_frozen_parameters(num_classes)
-    if num_trainable >= 50_000 and total >= 1_000_000:
-        return _("{trainable:.1f} of {total:.1f} million values learn").format(
-            trainable=num_trainable / 1e6, total=total / 1e6
-        )
     return _("{trainable} of {total} values learn").format(
         trainable=count_words(num_trainable), total=count_words(total)
     )

@@ -33,7 +33,7 @@ from transfer_core.runs.training_run import TrainingRun, runs_of
 _EDITABLE = {"starred": "is_starred", "name": "name", "note": "note"}
 _NUM_NEWEST = 2
 # No photo set has this name.
-_EVERYTHING = ""
+_EVERYTHING = " "
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _filtered(rows: list[RunRow]) -> list[RunRow]:
         name = st.selectbox(
             _("Photos"),
             [_EVERYTHING, *names],
-            format_func=lambda name: name or _("All photos"),
+            format_func=lambda name: _("All photos") if name == _EVERYTHING else name,
             key="runs-of-images",
             width=260,
         )

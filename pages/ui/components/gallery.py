@@ -21,8 +21,8 @@ from transfer_core.errors import InvalidConfigError
 from transfer_core.language import _, plural, sort_key
 
 IMAGES_A_PAGE = 48
-# No class has this name.
-_EVERYTHING = ""
+# No class and no kind of problem has this name.
+_EVERYTHING = " "
 
 
 def show_gallery(session: Session, dataset: ImageDataset, problems: Sequence[Problem]) -> None:
@@ -151,18 +151,18 @@ def _filtered(
             width=260,
         )
         found = {problem.kind: problem for problem in problems if problem.image_ids}
-        kinds = [None, *found]
+        kinds = [_EVERYTHING, *found]
         kind = st.selectbox(
             _("Found by the photo check"),
             kinds,
             index=kinds.index(session.shown_problem) if session.shown_problem in found else 0,
-            format_func=lambda kind: found[kind].title if kind else _("Everything"),
+            format_func=lambda kind: found[kind].title if kind in found else _("Everything"),
             key=f"gallery-problem-{dataset.id}-{session.num_problems_shown}",
             width=260,
         )
     if class_name != _EVERYTHING:
         images = [image for image in images if image.class_name == class_name]
-    if kind:
+    if kind in found:
         # In the problem's own order, which puts what belongs together side by side.
         by_id = {image.id: image for image in images}
         images = [by_id[image_id] for image_id in found[kind].image_ids if image_id in by_id]

@@ -7,9 +7,9 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.words import count_words, plain
-from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.backbone import Backbone, origin_words
 from transfer_core.backbones.choice import speed_of
-from transfer_core.language import _, number, percent, plural, said
+from transfer_core.language import _, compact_number, number, percent, plural
 
 OFFLINE_ICON = ":material/offline_pin:"
 
@@ -31,7 +31,7 @@ def size_words(backbone: Backbone) -> str:
 
 def lineage_words(backbone: Backbone) -> str:
     """Return what a backbone was trained on, latest first."""
-    return " ← ".join(map(plain, (backbone.title, *map(said, backbone.lineage))))
+    return " ← ".join(plain(origin_words(name)) for name in (backbone.title, *backbone.lineage))
 
 
 def facts_line(backbone: Backbone) -> str:
@@ -73,8 +73,8 @@ def show_metrics(backbone: Backbone) -> None:
 def show_small_print(backbone: Backbone) -> None:
     """Draw computations, licence, sources and blocks."""
     lines = [
-        _("**Work for one photo:** {count:.2f} billion multiplications").format(
-            count=backbone.num_multiplications / 1e9
+        _("**Work for one photo:** {count} multiplications").format(
+            count=compact_number(backbone.num_multiplications)
         ),
         _("**Licence of the weights:** {licence}").format(licence=backbone.licence),
         _("**Trained on:** {source}").format(source=plain(backbone.weights_source)),

@@ -20,10 +20,10 @@ from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import model_name, plain
 from pages.ui.model.choice import show_use_button
 from pages.ui.model.facts import lineage_words
-from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.backbone import Backbone, origin_words
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
-from transfer_core.language import _, percent, said
+from transfer_core.language import _, percent
 from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import take_from_trash
@@ -85,7 +85,7 @@ def _show_run(session: Session, run: TrainingRun) -> None:
     accuracy = run.snapshot().accuracy
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"own-{run.id}"):
         with st.container(gap=None):
-            words = " ← ".join(map(plain, (run.dataset_name, *map(said, lineage_of(run)))))
+            words = " ← ".join(plain(origin_words(name)) for name in (run.dataset_name, *lineage_of(run)))
             st.markdown(words, help=explain("lineage"))
             facts = [plain(model_name(run))]
             if accuracy is not None:

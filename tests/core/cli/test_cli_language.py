@@ -10,16 +10,14 @@ from pathlib import Path
 
 import click
 import pytest
-from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
-from babel.messages.pofile import write_po
 
+from tests.core.conftest import UseCatalogues
 from tools.command_sentences import CLICK_SENTENCES
 from tools.languages import extract
-from transfer_core.cli.language import language_of_system
+from transfer_core.cli.chosen_language import language_of_system
 from transfer_core.cli.main import cli, main
 from transfer_core.language import LANGUAGE_VARIABLE, language
-from transfer_core.recipes import LOCALE_VARIABLE
 
 GERMAN = {
     "List the runs, newest first.": "Listet die Trainings auf, neueste zuerst.",
@@ -38,20 +36,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A few German sentences, and no French ones."""
-    folder = tmp_path / "locale"
-    folder.mkdir()
-    for code, sentences in (("de", GERMAN), ("fr", {})):
-        catalogue = Catalog(locale=code)
-        for english, text in sentences.items():
-            catalogue.add(english, text)
-        with (folder / f"{code}.po").open("wb") as file:
-            write_po(file, catalogue)
-    monkeypatch.setenv(LOCALE_VARIABLE, str(folder))
-    for name in (LANGUAGE_VARIABLE, "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+def catalogues(use_catalogues: UseCatalogues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few German sentences and no French ones, in a system without a language."""
+    use_catalogues(de=GERMAN, fr={})
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
-    yield
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ def test_a_bundle_has_all_files(unpacked: Unpack, finished_run: FinishedRun, for
     expected = {
         "labels.txt",
         "signature.json",
+        "messages.json",
         "predict.py",
         "requirements.txt",
         "MODEL_CARD.md",
@@ -443,7 +444,7 @@ def test_a_damaged_photo_is_reported_and_the_others_are_predicted(
     assert done.returncode == 1
     assert "bad.jpg: cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "sure" in done.stdout
+    assert done.stdout.startswith(f"{good}: ") and "\u00a0%" in done.stdout
 
 
 def test_predict_reads_avif_and_names_the_package_that_heic_needs(

@@ -147,7 +147,7 @@ def test_a_model_bundle_predicts_hostile_class_names(bundle_of: Callable[[str], 
     assert pages[1].texts.count(HOSTILE["green"]) == 2
     (facts,) = (json.loads(text) for text in pages[1].texts if text.startswith('{"classNames"'))
     assert facts["classNames"] == NAMES
-    assert facts["words"]["origin"] == HOSTILE["Colours"]
+    assert facts["texts"]["en"]["origin"] == HOSTILE["Colours"]
 
 
 def test_the_code_has_names_only_in_its_split(

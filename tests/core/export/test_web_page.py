@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.core.conftest import FinishedRun
+from tests.core.conftest import FinishedRun, UseCatalogues
 from transfer_core.cli.main import main
 from transfer_core.config import TrainingConfig
 from transfer_core.data.images.decoding import decode_image
@@ -33,6 +34,7 @@ from transfer_core.export.web_runtime import get_runtime
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Prediction, Predictor
 from transfer_core.inference.rejection import Rejection
+from transfer_core.language import _, speaking
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.training_run import EVENTS_FILE, TrainingRun
 from transfer_core.work.execute import execute_run
@@ -96,15 +98,17 @@ def open_file(
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
 
-        def open_page(path: Path, until: str = "body[data-ready=yes]") -> Opened:
-            opened = Opened(browser.new_page())
+        def open_page(
+            path: Path, until: str = "body[data-ready=yes]", locale: str = "en-US", query: str = ""
+        ) -> Opened:
+            opened = Opened(browser.new_page(locale=locale))
             all_opened.append(opened)
             opened.page.set_default_timeout(TIMEOUT)
             opened.page.add_init_script(INIT_SCRIPT)
             opened.page.on("request", lambda request: opened.requests.append(request.url))
             opened.page.on("pageerror", lambda error: opened.messages.append(str(error)))
             opened.page.on("console", lambda line: opened.messages.append(line.text))
-            opened.page.goto(path.as_uri())
+            opened.page.goto(path.as_uri() + query)
             opened.page.wait_for_selector(until)
             return opened
 
@@ -304,6 +308,47 @@ def test_user_given_names_are_only_text(
     for name in signature["class_names"]:
         expect(opened.page.locator(".card .label").get_by_text(name, exact=True)).to_be_visible()
     assert opened.page.evaluate("window.isTaken") is None
+
+
+def test_one_file_speaks_the_language_of_each_browser(
+    bundle: Path,
+    web_runtimes: Path,
+    open_file: OpenFile,
+    use_catalogues: UseCatalogues,
+    tmp_path: Path,
+    make_image: Callable[..., bytes],
+) -> None:
+    use_catalogues(
+        de={
+            "Choose photos": "Fotos wählen",
+            "{name} was left out: this browser cannot read it as a picture.": "{name} fehlt.",
+        },
+        pt_BR={"Choose photos": "Escolher fotos", "Made in {place}.": "Feito em {place}."},
+    )
+    folder = shutil.copytree(bundle, tmp_path / "spoken")
+    model = (folder / "model.onnx").read_bytes() + (folder / "features_output.pb").read_bytes()
+    with speaking("pt_BR"):
+        origin = _("Made in {place}.").format(place="Lisboa")
+        write_web_page(folder, model, "Colours", origin, get_runtime(web_runtimes))
+    for locale, query, tag, choose, made in (
+        ("de-AT", "", "de", "Fotos wählen", "Made in Lisboa."),
+        ("en-GB", "", "en", "Choose photos", "Made in Lisboa."),
+        ("it-IT", "", "pt-BR", "Escolher fotos", "Feito em Lisboa."),
+        ("de-DE", "?lang=pt", "pt-BR", "Escolher fotos", "Feito em Lisboa."),
+        ("de-DE", "?lang=klingon", "de", "Fotos wählen", "Made in Lisboa."),
+    ):
+        page = open_file(folder / PAGE_FILE, locale=locale, query=query).page
+        expect(page.locator("html")).to_have_attribute("lang", tag)
+        expect(page.locator("#choose")).to_have_text(choose)
+        assert page.locator("#origin").text_content() == made
+    files = [("red.png", make_image("red")), ("bad.png", b"not an image")]
+    page = open_file(folder / PAGE_FILE, locale="de-DE").page
+    page.locator("#files").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in files]
+    )
+    expect(page.get_by_text("bad.png fehlt.")).to_be_visible()
+    shares = page.locator(".card .number").all_text_contents()
+    assert all(re.fullmatch(r"\d+(,\d)?\s%", share) for share in shares) and "," in "".join(shares)
 
 
 def test_a_model_that_cannot_run_shows_an_error(bundle: Path, open_file: OpenFile, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InvalidConfigError
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
+from transfer_core.language import said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work import executor as executor_module
 from transfer_core.work.execute import execute_run_safely
@@ -34,7 +35,7 @@ PATIENCE = 300  # seconds until a test gives up; nothing waits that long
 SCRIPTED_WORKER = """
 import os, sys
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
-from transfer_core.language import said, said
+from transfer_core.language import said
 from transfer_core.work import worker
 
 def execute(workspace, run, emit, should_stop):

@@ -20,6 +20,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.quota import PersonLimits
 from transfer_core.errors import NotFoundError, TrainingError
 from transfer_core.events import RunEnded, RunStarted, TrainingEvent
+from transfer_core.language import said
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
@@ -38,7 +39,7 @@ from pathlib import Path
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunStarted
-from transfer_core.language import said, said
+from transfer_core.language import said
 from transfer_core.work import service
 from transfer_core.workspace import Workspace
 

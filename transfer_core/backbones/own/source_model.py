@@ -241,7 +241,7 @@ def load_arrays(path: Path, model: keras.Model) -> None:
             _(
                 "The weights of this model cannot be used ({reason}). Save it again where it was trained, with “Save "
                 "as a file” on the Model page."
-            ).format(reason=" ".join(str(error).split())[:200])
+            ).format(reason=error)
         ) from error
     for layer in layers:
         layer.set_weights([arrays[f"{layer.name}/{number}"] for number in range(len(layer.weights))])

@@ -36,7 +36,7 @@ def check_series(dataset: ImageDataset) -> Iterator[Problem]:
             else _("Add photos of other scenes to: {names}.").format(names=listed(names))
         )
         title = _("Series in training and validation")
-        yield _about(torn, "torn_series", "warning", title, sentences(sentence, what_to_do))
+        yield _about(torn, "torn_series", "warning", title, sentence, what_to_do)
 
 
 def _series(dataset: ImageDataset) -> list[list[ImageRecord]]:
@@ -56,9 +56,13 @@ def _is_kept(dataset: ImageDataset, series: list[ImageRecord]) -> bool:
 
 
 def _about(
-    groups: list[list[ImageRecord]], kind: str, severity: Severity, title: str, sentence: str
+    groups: list[list[ImageRecord]],
+    kind: str,
+    severity: Severity,
+    title: str,
+    sentence: str,
+    advice: str = "",
 ) -> Problem:
     ids = tuple(image.id for series in groups for image in series)
-    return Problem(
-        kind, severity, title, sentence.format(count=len(ids)), ids, groups=tuple(map(ids_of, groups))
-    )
+    whole = sentences(sentence.format(count=len(ids)), advice)
+    return Problem(kind, severity, title, whole, ids, groups=tuple(map(ids_of, groups)))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from transfer_core.language import _, stored
+from transfer_core.language import _, log_in_english, stored
 from transfer_core.work.cluster.actor_pool import ActorPool
 from transfer_core.work.cluster.job import FoldJob, RemoteJob
 from transfer_core.work.cluster.job_kinds import FOLD
@@ -149,6 +149,7 @@ def connect(settings: ClusterSettings) -> None:
 
 def main() -> None:
     """Connect, then carry out jobs until standard input ends."""
+    log_in_english()
     # Output of libraries must not get between the JSON lines.
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -15,6 +15,7 @@ from tests.core.work.cluster.conftest import wait_until
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import TrainingError, WorkspaceError
 from transfer_core.events import PlaceLost, RunEnded, RunPlaced, RunStarted, TrainingEvent
+from transfer_core.language import said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.cluster.cluster_executor import ClusterExecutor
@@ -25,7 +26,7 @@ DRIVER = """
 import json, os, sys, threading
 from pathlib import Path
 from transfer_core.events import BatchEnded, RunEnded, RunStarted, event_to_dict
-from transfer_core.language import said, said
+from transfer_core.language import said
 from transfer_core.work.cluster.messages import *
 from transfer_core.work.cluster.nodes import Node
 

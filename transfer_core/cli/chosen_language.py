@@ -13,13 +13,7 @@ from typing import TypeVar
 
 import click
 
-from transfer_core.language import (
-    LANGUAGE_VARIABLE,
-    _,
-    best_language,
-    languages,
-    speaking,
-)
+from transfer_core.language import LANGUAGE_VARIABLE, _, best_language, languages, names_list, said, speaking
 from transfer_core.recipes import ENGLISH, compiled_catalogue
 
 # As gettext reads them: the first one that is set is the locale; a list of languages counts before it.
@@ -61,9 +55,10 @@ def chosen_language(_context: click.Context, _option: click.Parameter, wanted: s
         return None
     code = best_language([wanted])
     if not code:
-        known = ", ".join(languages())
         raise click.BadParameter(
-            _("There is no language {code}. Pick one of: {known}.").format(code=wanted, known=known)
+            _("There is no language {code}. Pick one of: {known}.").format(
+                code=wanted, known=names_list(languages())
+            )
         )
     _context.ensure_object(ExitStack).enter_context(spoken(code))
     return code
@@ -110,4 +105,4 @@ def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
 
 
 def _said(text: str | None) -> str | None:
-    return _(text) if text else text
+    return said(text) if text else text
