@@ -168,6 +168,14 @@ def image_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def write_catalogue(folder: Path, code: str, sentences: dict[str, str]) -> None:
+    """Write a small catalogue into a folder that `LOCALE_VARIABLE` can name."""
+    folder.mkdir(exist_ok=True)
+    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    entries = [f'msgid "{english}"\nmsgstr "{text}"\n\n' for english, text in sentences.items()]
+    (folder / f"{code}.po").write_text(header + "".join(entries), "utf-8")
+
+
 def near_duplicate(content: bytes) -> bytes:
     """Return the image with a stronger JPEG compression: other pixels, but no visible difference."""
     buffer = io.BytesIO()
