@@ -19,12 +19,13 @@ from pages.ui.server.visitor_language import (
     kept_language,
 )
 from tests.asgi import ask
-from tests.conftest import MakeImage
+from tests.conftest import MakeImage, write_catalogue
 from tests.pages.conftest import OpenPage, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.upload import uploaded_file
-from transfer_core.language import LANGUAGE_VARIABLE, LOCALE_VARIABLE, _, language
+from transfer_core.language import LANGUAGE_VARIABLE, _, language
+from transfer_core.recipes import LOCALE_VARIABLE
 from transfer_core.workspace import Workspace
 
 GERMAN = {
@@ -50,11 +51,8 @@ CHINESE = {
 def catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two small catalogues in place of the app's own."""
     folder = tmp_path / "locale"
-    folder.mkdir()
-    for code, sentences in (("de", GERMAN), ("zh_CN", CHINESE)):
-        entries = "".join(f'msgid "{english}"\nmsgstr "{text}"\n\n' for english, text in sentences.items())
-        header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
-        (folder / f"{code}.po").write_text(header + entries, "utf-8")
+    write_catalogue(folder, "de", GERMAN)
+    write_catalogue(folder, "zh_CN", CHINESE)
     monkeypatch.setenv(LOCALE_VARIABLE, str(folder))
     monkeypatch.delenv(LANGUAGE_VARIABLE, raising=False)
     return folder
