@@ -21,6 +21,8 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import ImageRecord
 from transfer_core.errors import ExportError
 from transfer_core.export.web_runtime import REGISTRY_VARIABLE, get_runtime
+from transfer_core.language import LANGUAGE_VARIABLE
+from transfer_core.recipes import ENGLISH
 from transfer_core.runs.event_log import EventLog
 from transfer_core.runs.run_folder import EVENTS_FILE, RUN
 from transfer_core.runs.training_run import TrainingRun
@@ -73,6 +75,14 @@ def no_downloads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         environment.setenv(WEIGHTS_VARIABLE, str(tmp_path_factory.mktemp("weights")))
         environment.setenv(URL_VARIABLE, "http://127.0.0.1:9")
         environment.setenv(REGISTRY_VARIABLE, "http://127.0.0.1:9")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def english() -> Iterator[None]:
+    """Let the command line speak English, whatever the system speaks."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(LANGUAGE_VARIABLE, ENGLISH)
         yield
 
 

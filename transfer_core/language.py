@@ -28,6 +28,7 @@ from transfer_core.recipes import (
     LARGEST_WHOLE,
     LOCALE_VARIABLE,
     MOST_LETTERS,
+    MOST_PARTS,
     Joined,
     Number,
     Recipe,
@@ -156,7 +157,7 @@ def percent_range(lowest: float, highest: float) -> str:
 
 def sentences(*parts: str) -> str:
     """Return sentences one after the other; empty ones are left out."""
-    return Message(Joined(tuple(_value(part) for part in parts if part), "sentences"))
+    return Message(Joined(tuple(_value(part) for part in parts if part)[:MOST_PARTS], "sentences"))
 
 
 def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
@@ -166,7 +167,10 @@ def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
         names: In their order.
         has_and: Whether the last one is joined as in `"a, b and c"`.
     """
-    return Message(Joined(tuple(map(_value, names)), "and" if has_and else "names"))
+    parts = tuple(map(_value, names))
+    if len(parts) > MOST_PARTS:
+        parts = (*parts[: MOST_PARTS - 1], "…")
+    return Message(Joined(parts, "and" if has_and else "names"))
 
 
 def significant(value: float, digits: int = 6) -> float:
@@ -326,8 +330,8 @@ def _value(value: Any) -> Value:
     if isinstance(value, BaseException):
         reason = str(value)
         return reason.recipe if isinstance(reason, Message) else " ".join(reason.split())[:_LONGEST_REASON]
-    if value is None or isinstance(value, float):
-        return value
+    if value is None:
+        return None
     # Those of NumPy are none of Python's.
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)[:MOST_LETTERS]

@@ -33,7 +33,7 @@ LARGEST_WHOLE = 2**53
 _OWN_CATALOGUES = Path(__file__).parents[1] / "locale"
 # Recipes within recipes: a reason within an error within the end of a training.
 _MOST_LEVELS = 8
-_MOST_PARTS = 1000
+MOST_PARTS = 1000
 _LARGEST_ROUNDED = 1e15
 # After these ends of Chinese sentences there is no space.
 _WIDE_ENDS = ("。", "！", "？")  # noqa: RUF001
@@ -79,7 +79,7 @@ class Sentence(
     text: _Text
     plural: _Text = ""
     count: _Whole = 0
-    values: Annotated[dict[_Text, Value], Meta(max_length=_MOST_PARTS)] = {}
+    values: Annotated[dict[_Text, Value], Meta(max_length=MOST_PARTS)] = {}
 
     def __hash__(self) -> int:
         return hash((self.text, self.count))
@@ -95,7 +95,7 @@ class Joined(
         style: `"sentences"` that follow each other, `"names"` with commas, or names with `"and"` before the last.
     """
 
-    parts: Annotated[tuple[Value, ...], Meta(max_length=_MOST_PARTS)]
+    parts: Annotated[tuple[Value, ...], Meta(max_length=MOST_PARTS)]
     style: Literal["sentences", "names", "and"] = "names"
 
 

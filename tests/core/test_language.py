@@ -15,7 +15,6 @@ NUM_SENTENCES = {"_": 1, "plural": 2}
 # Texts that are kept by a name and translated when they are shown, by the file that shows them.
 TRANSLATED_WHEN_SHOWN = {
     "pages/ui/app/glossary.py": 1,
-    "transfer_core/cli/language.py": 1,
     "transfer_core/data/samples.py": 1,
 }
 # The first argument of these is drawn as text, and so are the named ones of every call.

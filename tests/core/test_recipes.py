@@ -166,6 +166,7 @@ class TestSaidLater:
         [
             (1234.56, "1,234.6 MB", "1.234,6 MB"),
             (np.float32(0.25), "0.2 MB", "0,2 MB"),
+            (np.float64(0.25), "0.2 MB", "0,2 MB"),
             (np.int64(3), "3.0 MB", "3,0 MB"),
             ("many", "many MB", "many MB"),
             (None, "None MB", "None MB"),
@@ -176,9 +177,9 @@ class TestSaidLater:
         ],
     )
     def test_a_number_is_written_as_in_the_language(self, value: object, english: str, german: str) -> None:
-        text = _("{size:,.1f} MB").format(size=value)
-        assert text == english
-        assert in_german(text) == german
+        text = there_and_back(_("{size:,.1f} MB").format(size=value))
+        assert said(text) == english
+        assert in_german(said(text)) == german
 
     def test_numbers_and_shares_alone_are_written_again(self) -> None:
         assert in_german(said(there_and_back(number(1234.5, 1)))) == "1.234,5"
@@ -208,6 +209,10 @@ class TestSaidLater:
         with speaking("zh_CN"):
             assert (str(names), str(with_and)) == ("a、b、c", "a、b和c")
         assert names_list([]) == names_list([], has_and=True) == ""
+
+    def test_a_list_that_is_too_long_for_a_file_is_cut(self) -> None:
+        text = said(there_and_back(names_list(range(2000))))
+        assert text.startswith("0, 1, 2, ") and text.endswith(", 998, …")
 
     def test_sentences_in_a_row_are_each_translated(self) -> None:
         text = there_and_back(sentences(_("The disk is full."), "", "As it came."))

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from streamlit.testing.v1 import AppTest
 
-# Fields of Streamlit's messages, keys of our components and of charts, whose values nobody reads.
+# Fields of Streamlit's messages, and keys in the data of charts and of our components, whose values nobody reads.
 NOT_SHOWN = {
     *(
         "id",
@@ -36,25 +36,26 @@ NOT_SHOWN = {
         "html_content",
         "data_id",
     ),
+    *("deferred_file_id", "language", "raw_value", "datasets", "type_config", "width", "table_endings"),
+    *("source", "photo", "address", "control", "chosen", "mode", "modes.name", "kind", "type", "trigger"),
     *(
-        "mode",
-        "modes.name",
-        "source",
-        "photo",
-        "address",
-        "kind",
-        "type",
-        "trigger",
         "symbol",
         "color",
         "theme",
+        "nameLocation",
+        "animationEasing",
+        "formatter",
+        "position",
+        "align",
+        "encode",
     ),
-    *("nameLocation", "animationEasing", "formatter", "position", "align", "fontFamily", "backgroundColor"),
+    *("fontFamily", "backgroundColor", "dash", "shape", "hoverinfo", "rangemode", "autorange", "traceorder"),
+    *("xanchor", "yanchor", "barmode", "textposition", "insidetextanchor", "template"),
 }
 ATTRIBUTE = re.compile(r"""\b(?:alt|title|placeholder|aria-label)=(?:"([^"]*)"|'([^']*)')""")
 # Code, tags, addresses, icons and colours.
 NOT_WORDS = re.compile(
-    r"<(style|script|svg)\b.*?</\1>|<[^<>]*>|```.*?```|`[^`]*`|https?://\S+|data:\S+|:material/\w+:|:[a-z-]+(?=\[)"
+    r"<(style|script|svg)\b.*?</\1>|<span class=\"[\w-]*icon[^>]*>\w+</span>|<[^<>]*>|```.*?```|`[^`]*`|https?://\S+|data:\S+|:material/\w+:|:[a-z-]+(?=\[)"
     r"|\]\([^)]*\)|&\w+;|%?\{[^{}]*\}",
     re.DOTALL,
 )
@@ -113,7 +114,7 @@ def _in_json(value: object, place: str) -> Iterator[tuple[str, str]]:
             yield from _in_json(inner, place)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            if name not in NOT_SHOWN:
+            if not NOT_SHOWN & {name, f"{place.rpartition('.')[2]}.{name}"}:
                 yield from _in_json(inner, f"{place}.{name}")
 
 

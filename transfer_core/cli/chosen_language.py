@@ -91,7 +91,9 @@ def spoken(code: str) -> Iterator[None]:
 
 def _translated(command: Command) -> Command:
     translated = copy.copy(command)
-    translated.help, translated.short_help = _said(command.help), _said(command.short_help)
+    translated.help = _said(command.help)
+    # Click shortens a help text at its spaces, and Chinese has none.
+    translated.short_help = _said(command.short_help or command.help)
     translated.params = list(map(_translated_parameter, command.params))
     return translated
 

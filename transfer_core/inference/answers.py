@@ -114,7 +114,7 @@ def answers_csv(class_names: Sequence[str], answers: Iterable[Answer]) -> bytes:
 def _row(class_names: Sequence[str], answer: Answer) -> list[str]:
     prediction = answer.prediction
     if prediction is None:
-        return [_as_text(answer.path), *[""] * (3 + len(class_names)), _as_text(answer.reason)]
+        return [_as_text(answer.path), *[""] * (3 + len(class_names)), _as_text(str(answer.reason))]
     shown_class = prediction.class_name or _("I don't know")
     names = map(_as_text, (answer.path, shown_class, prediction.best_guess))
     scores = [f"{prediction.probabilities[name]:.6f}" for name in class_names]

@@ -43,5 +43,7 @@ def show_left_out_files(files: Sequence[tuple[str, str]], key: str) -> None:
         key: Of the list.
     """
     _first, shown = page_of(files, FILES_A_PAGE, key)
-    table = pd.DataFrame(shown, columns=[_("File"), _("Reason")])
+    # Another visitor or a background task may have made the reason.
+    rows = [(name, str(reason)) for name, reason in shown]
+    table = pd.DataFrame(rows, columns=[_("File"), _("Reason")])
     st.dataframe(table, hide_index=True)

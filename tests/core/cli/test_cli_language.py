@@ -32,13 +32,14 @@ GERMAN = {
     "Missing argument": "Es fehlt",
     "Show this message and exit.": "Zeigt diese Hilfe.",
 }
+CHINESE = {"List the runs, newest first.": 80 * "字"}
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def catalogues(use_catalogues: UseCatalogues, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few German sentences and no French ones, in a system without a language."""
-    use_catalogues(de=GERMAN, fr={})
+    """A few German sentences, a long Chinese one and no French ones, in a system without a language."""
+    use_catalogues(de=GERMAN, fr={}, zh_CN=CHINESE)
     for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
 
@@ -67,6 +68,16 @@ def test_help_is_in_the_chosen_language(run: Run) -> None:
     assert code == 0 and "Speichert alles in einer Datei." in out
 
 
+def test_help_is_in_the_language_of_the_system(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "de_CH.UTF-8")
+    assert "Listet die Trainings auf" in run("--help")[1]
+    assert "List the runs" in run("--language", "en", "--help")[1]
+
+
+def test_a_list_of_commands_shows_whole_sentences_in_a_language_without_spaces(run: Run) -> None:
+    assert run("--language", "zh", "--help")[1].count("字") == len(CHINESE["List the runs, newest first."])
+
+
 def test_the_next_command_of_the_process_is_in_its_own_language(run: Run) -> None:
     before = gettext.textdomain(), language(), os.environ.get("LANGUAGE")
     run("--language", "de", "runs", "--help")
@@ -93,7 +104,7 @@ def test_json_has_the_same_keys_in_every_language(run: Run) -> None:
 
 def test_an_unknown_language_is_refused(run: Run) -> None:
     code, _out, err = run("--language", "klingon", "runs")
-    assert code == 2 and "There is no language klingon. Pick one of: en, de, fr." in err
+    assert code == 2 and "There is no language klingon. Pick one of: en, de, fr, zh_CN." in err
 
 
 @pytest.mark.parametrize(

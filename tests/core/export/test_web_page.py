@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from pages.ui.server.visitor_language import LANGUAGE_COOKIE
 from tests.core.conftest import FinishedRun, UseCatalogues
 from transfer_core.cli.main import main
 from transfer_core.config import TrainingConfig
@@ -99,12 +100,20 @@ def open_file(
         browser = playwright.chromium.launch(executable_path=browser_path, args=arguments)
 
         def open_page(
-            path: Path, until: str = "body[data-ready=yes]", locale: str = "en-US", query: str = ""
+            path: Path,
+            until: str = "body[data-ready=yes]",
+            locale: str = "en-US",
+            query: str = "",
+            cookie: str = "",
         ) -> Opened:
             opened = Opened(browser.new_page(locale=locale))
             all_opened.append(opened)
             opened.page.set_default_timeout(TIMEOUT)
             opened.page.add_init_script(INIT_SCRIPT)
+            if cookie:
+                # Pages from files have no cookies.
+                script = f"Object.defineProperty(document, 'cookie', {{ get: () => '{cookie}' }});"
+                opened.page.add_init_script(script)
             opened.page.on("request", lambda request: opened.requests.append(request.url))
             opened.page.on("pageerror", lambda error: opened.messages.append(str(error)))
             opened.page.on("console", lambda line: opened.messages.append(line.text))
@@ -330,14 +339,16 @@ def test_one_file_speaks_the_language_of_each_browser(
     with speaking("pt_BR"):
         origin = _("Made in {place}.").format(place="Lisboa")
         write_web_page(folder, model, "Colours", origin, get_runtime(web_runtimes))
-    for locale, query, tag, choose, made in (
-        ("de-AT", "", "de", "Fotos wählen", "Made in Lisboa."),
-        ("en-GB", "", "en", "Choose photos", "Made in Lisboa."),
-        ("it-IT", "", "pt-BR", "Escolher fotos", "Feito em Lisboa."),
-        ("de-DE", "?lang=pt", "pt-BR", "Escolher fotos", "Feito em Lisboa."),
-        ("de-DE", "?lang=klingon", "de", "Fotos wählen", "Made in Lisboa."),
+    portuguese, choice = ("pt-BR", "Escolher fotos", "Feito em Lisboa."), f"a=b; {LANGUAGE_COOKIE}=pt_BR"
+    for locale, query, cookie, (tag, choose, made) in (
+        ("de-AT", "", "", ("de", "Fotos wählen", "Made in Lisboa.")),
+        ("en-GB", "", "", ("en", "Choose photos", "Made in Lisboa.")),
+        ("it-IT", "", "", portuguese),
+        ("de-DE", "?lang=pt", "", portuguese),
+        ("de-DE", "", choice, portuguese),
+        ("de-DE", "?lang=klingon", "", ("de", "Fotos wählen", "Made in Lisboa.")),
     ):
-        page = open_file(folder / PAGE_FILE, locale=locale, query=query).page
+        page = open_file(folder / PAGE_FILE, locale=locale, query=query, cookie=cookie).page
         expect(page.locator("html")).to_have_attribute("lang", tag)
         expect(page.locator("#choose")).to_have_text(choose)
         assert page.locator("#origin").text_content() == made

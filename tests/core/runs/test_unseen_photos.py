@@ -61,7 +61,7 @@ def test_those_of_a_ready_made_set_are_known_in_the_language_it_was_taken_in(
     )
     (tmp_path / "de.po").write_text(catalogue, "utf-8")
     monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
-    replace(own.run.signature, class_names=("Essen",)).save(own.run.folder)
+    replace(own.run.signature, class_names=("Essen", "Tiere")).save(own.run.folder)
     found = unseen_photos(own.run, replace(own.dataset, sample="pictures"))
     assert found and {photo.class_name for photo in found} == {"Essen"}
 

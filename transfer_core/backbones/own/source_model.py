@@ -115,7 +115,7 @@ class SourceModelFacts:
             raise WeightsError(
                 _(
                     "This is not a model that Transfer Studio saved as a source: its facts are not as expected. Save "
-                    "it again where it was trained, with “Save as a file” on the Model page."
+                    "it again where it was trained, with “Save as a file”."
                 )
             ) from error
 
@@ -240,7 +240,7 @@ def load_arrays(path: Path, model: keras.Model) -> None:
         raise WeightsError(
             _(
                 "The weights of this model cannot be used ({reason}). Save it again where it was trained, with “Save "
-                "as a file” on the Model page."
+                "as a file”."
             ).format(reason=error)
         ) from error
     for layer in layers:

@@ -132,8 +132,9 @@ def _grey(value: str) -> str:
 
 
 def _column(header: str) -> str:
-    # Of a table without headers it is called “column 2” already.
-    return header if _NUMBERED.fullmatch(header) else _("column {name}").format(name=header)
+    # Of a table without headers it is stored as "column 2".
+    name = header.removeprefix("column ") if _NUMBERED.fullmatch(header) else header
+    return _("column {name}").format(name=name)
 
 
 def _split_sentence(read_as: ReadAs) -> str:

@@ -28,7 +28,7 @@ from transfer_core.data.sources.layout_choice import (
 from transfer_core.data.sources.name_labels import labels_in_names
 from transfer_core.data.sources.tables.matching import is_image_name
 from transfer_core.errors import IngestError, UnreadableImageError
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 
 if TYPE_CHECKING:
     from transfer_core.data.records import LabelsFrom, Split
@@ -506,4 +506,4 @@ def _with_label(file: ImportedFile, label: _Label) -> ImportedFile:
 
 
 def _and(names: Iterable[str]) -> str:
-    return ", ".join(clean_name(name) for name in names)
+    return names_list(map(clean_name, names))

@@ -10,9 +10,12 @@ const words = facts.texts[spoken];
 const find = (selector) => document.querySelector(selector);
 let stream = null;
 
-// The language of the address, such as ?lang=de, otherwise of the browser, otherwise of whoever exported the page.
+// The language of the address, such as ?lang=de, otherwise of the choice that was made in the app, of the browser, or
+// of whoever exported the page.
 function chosenLanguage() {
-    const wanted = [new URLSearchParams(location.search).get("lang") ?? "", ...navigator.languages];
+    const asked = new URLSearchParams(location.search).get("lang") ?? "";
+    const chosen = /\btransfer_studio_language=(\w+)/.exec(document.cookie)?.[1] ?? "";
+    const wanted = [asked, chosen, ...navigator.languages];
     return wanted.map(bestLanguage).find(Boolean) ?? facts.language;
 }
 
