@@ -16,7 +16,9 @@ DRAWN = re.compile(
 ATTRIBUTE = re.compile(r"(?:aria-label|title|alt|placeholder)=[\"']([^\"']*)[\"']")
 WORD = re.compile(r"(?<![{\w])[A-Za-z]{2,}")
 # The font of icons draws its names as pictures.
-ICON = re.compile(r"<(\w+)[^>]*class=\"[^\"]*icon[^\"]*\"[^>]*>\w+</\1>|\b[a-z]+(?:_[a-z]+)+\b|\{\{\w+\}\}|\bTransfer Studio\b")
+ICON = re.compile(
+    r"<(\w+)[^>]*class=\"[^\"]*icon[^\"]*\"[^>]*>\w+</\1>|\b[a-z]+(?:_[a-z]+)+\b|\{\{\w+\}\}|\bTransfer Studio\b"
+)
 
 
 def words_in_script(code: str) -> list[str]:
