@@ -164,7 +164,7 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
         facts = f"{facts} · {percent(backbone.imagenet_accuracy)}"
     small = f":small[{facts}]"
     if st.button(f"{backbone.title} · {small}", icon=icon, key=f"look-at-{backbone.name}"):
-        st.dialog(backbone.title, width="medium")(show_details)(session, backbone)
+        st.dialog(str(backbone.title), width="medium")(show_details)(session, backbone)
 
 
 def show_details(session: Session, backbone: Backbone) -> None:
