@@ -1,7 +1,7 @@
 // What is wrong with the texts of a drawn page: those that are cut, and those that still have plain letters.
 ({ markers, allowed, own }) => {
     const names = new RegExp(allowed, 'g');
-    const ofStreamlit = new Set(own);
+    const ofStreamlit = new RegExp(own);
     const cut = new Set();
     const english = new Set();
 
@@ -47,7 +47,7 @@
 
     function note(text) {
         const left = text.replace(names, ' ');
-        if (/[A-Za-z]{2,}/.test(left) && !ofStreamlit.has(text.trim())) english.add(text.trim());
+        if (/[A-Za-z]{2,}/.test(left) && !ofStreamlit.test(text.trim())) english.add(text.trim());
     }
 
     for (const element of elements(document)) {

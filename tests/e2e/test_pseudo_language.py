@@ -39,20 +39,12 @@ NAMES = (
     r"|tiny_random|Transfer Studio|English|Keras|ONNX|LiteRT|TensorFlow( Lite| SavedModel)?|blue|green|red|colors|Mia"
     r"|million|python3 start\.py --class( --https)?|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
     # Icons, files, and the code of a class.
-    r"|^Help for |:material/\w+:|\b[\w./-]*\.(txt|csv|tsv|png|jpe?g|zip|keras|json|py|js)\b|\b[A-Z]{6}\b"
+    r"|:material/\w+:|\b[\w./-]*\.(txt|csv|tsv|png|jpe?g|zip|keras|json|py|js)\b|\b[A-Z]{6}\b"
 )
 # What Streamlit says itself, always in English.
 STREAMLIT = (
-    *(
-        "Expand sidebar",
-        "Collapse sidebar",
-        "Main menu",
-        "Sidebar",
-        "Choose an option",
-        "Open",
-        "Help",
-        "progress",
-    ),
+    r"^(Expand sidebar|Collapse sidebar|Sidebar|Main menu|Choose an option|Open|Help|Help for .*|progress"
+    r"|Upload|\d+[MG]B per file|• [A-Z, ]+)$"
 )
 
 
@@ -96,7 +88,7 @@ def look(page: Page, address: str) -> list[str]:
     page.goto(address)
     if "/join" not in address and "/phone" not in address and "/certificate" not in address:
         settle(page)
-    options = {"markers": [OPENING, CLOSING], "allowed": NAMES, "own": list(STREAMLIT)}
+    options = {"markers": [OPENING, CLOSING], "allowed": NAMES, "own": STREAMLIT}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for _try in range(20):
