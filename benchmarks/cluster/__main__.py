@@ -28,7 +28,7 @@ from benchmarks.cluster.listing import measure_listing
 from benchmarks.cluster.load import Load
 from benchmarks.cluster.report import Report
 from benchmarks.cluster.simulated_runs import measure_head
-from benchmarks.cluster.speed import measure_overhead, measure_sweep, measure_two_nodes
+from benchmarks.cluster.speed import measure_overhead, measure_sizes, measure_sweep, measure_two_nodes
 from benchmarks.photos import machine
 from transfer_core.errors import InvalidConfigError
 from transfer_core.work.cluster.settings import check_ray
@@ -110,6 +110,7 @@ def _measured(
         "overhead": lambda: measure_overhead(folder / "o", photos, quick, report),
         "nodes": lambda: measure_two_nodes(folder / "n", photos, quick, report),
         "sweep": lambda: measure_sweep(folder / "s", photos, quick, report),
+        "sizes": lambda: measure_sizes(folder / "z", photos, quick, report),
         "kills": lambda: measure_kills(folder / "k", kills, _SECONDS_OF_KILLS, seed, report),
         "head": lambda: measure_head(folder / "h", runs, seconds, report),
     }

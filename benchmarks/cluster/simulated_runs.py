@@ -280,7 +280,7 @@ def _main() -> None:
 
     _SimulatedPool.seconds, _SimulatedPool.runs_of_a_node = float(sys.argv[1]), int(sys.argv[2])
     # Workers do not have this package: only the engine travels to them.
-    ray.cloudpickle.register_pickle_by_value(benchmarks)
+    ray.cloudpickle.register_pickle_by_value(benchmarks)  # type: ignore[no-untyped-call]
     with patch.object(driver, "ActorPool", _SimulatedPool):
         driver.main()
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
+
+import psutil
 
 from benchmarks.cluster.raylets import TooSlowError, executor_of, raylets, wait_until
 from benchmarks.cluster.report import Report, Row
@@ -21,6 +27,9 @@ from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
+from transfer_core.training.freezing import FreezePlan
+from transfer_core.training.resources import estimate_memory
+from transfer_core.work.cluster.settings import CPUS_VARIABLE
 from transfer_core.work.executor import Execute, ProcessExecutor
 from transfer_core.work.sweep_queue import start_sweep
 from transfer_core.work.trainings import Trainings
@@ -31,6 +40,10 @@ _DEPTHS = range(5)
 _NUM_WARM = 3
 _MOST_OVERHEAD, _MOST_SECONDS = 1.1, 3.0
 _LEAST_GAIN = 1.7
+_CORES = (1, 2)
+# By the number of trainable blocks.
+_KINDS = {"new layer only": 0, "two blocks": 2}
+_SECONDS_BETWEEN_LOOKS = 0.1
 _SECONDS_OF_A_PART = 300.0
 # As many threads as a node of one core has.
 _ONE_THREAD = (
@@ -100,6 +113,49 @@ def measure_sweep(folder: Path, photos: Path | None, is_quick: bool, report: Rep
         start_sweep(trainings, dataset, config, SweepPlan.of(dataset, config, depths, 1))
 
     _compare(folder, photos, is_quick, f"a sweep of {len(_DEPTHS)} depths", submit, report)
+
+
+def measure_sizes(folder: Path, photos: Path | None, is_quick: bool, report: Report) -> None:
+    """Measure seconds and memory of a training by its kind and by the cores of its node.
+
+    The memory is the peak of the worker process without what it shares with others, against what the app requests of
+    a node for it; the seconds are compared with those on one core.
+    """
+    on_one_core: dict[str, float] = {}
+    for num_cores in _CORES:
+        place = folder / f"{num_cores}-cores"
+        workspace = Workspace(place / "workspace")
+        dataset, config = photos_and_choices(workspace, photos, is_quick)
+        with (
+            patch.dict(os.environ, {CPUS_VARIABLE: str(num_cores)}),
+            raylets(place / "cluster", 1, num_cores) as cluster,
+            executor_of(cluster, 1) as executor,
+        ):
+            trainings = Trainings(workspace, executor)
+            for name, depth in _KINDS.items():
+                choices = config.with_changes(num_unfrozen_blocks=depth, schedule="head_then_fine_tune")
+                run_id = trainings.submit(dataset, choices)
+                peak = 0
+                while trainings.status(run_id) in ACTIVE:
+                    peak = max([peak, *map(_own_memory, cluster.workers())])
+                    time.sleep(_SECONDS_BETWEEN_LOOKS)
+                run = TrainingRun.load(workspace, run_id)
+                estimate = estimate_memory(
+                    FreezePlan.of(choices, get_backbone(choices.backbone)), choices, dataset
+                )
+                when = f"{name}, {len(dataset.images)} photos, {num_cores} core{'s' if num_cores > 1 else ''}"
+                seconds = run.snapshot().seconds
+                on_one_core.setdefault(name, seconds)
+                report.add(Row("sizes", "time of a training", seconds, on_one_core[name], "s", when=when))
+                report.add(Row("sizes", "memory of its worker", peak / 1e9, estimate / 1e9, "GB", when=when))
+        report.problems += _problems(workspace)
+
+
+def _own_memory(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        facts = process.memory_info()
+        return int(facts.rss - facts.shared)
+    return 0
 
 
 def _compare(

@@ -25,7 +25,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.look_ahead import LOOK_AHEAD_VARIABLE
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
-LONG = 40_000  # milliseconds; a busy machine may need them, a test never waits for their end
+LONG = 120_000  # milliseconds; a busy machine may need them, a test never waits for their end
 expect.set_options(timeout=LONG)
 
 NOISE_FREE_ARGUMENTS = [

@@ -246,3 +246,10 @@ def test_an_own_model_that_is_needed_stays(
     message = page.error[0].value
     assert "1 other model builds on this one" in message and "colors · 20" in message
     assert page.button(key=f"use-{finished.id}").label == "Chosen"
+
+
+def test_details_of_the_model_on_the_card_are_drawn_beside_it(open_page: OpenPage) -> None:
+    page = open_page("1_Model")
+    page.button(key="details-card").click().run()
+    assert not page.exception
+    assert "Licence of the weights" in texts(page)

@@ -35,6 +35,7 @@ GERMAN = {
     "Images": "Bilder",
     "Join the class": "Der Klasse beitreten",
     "No class here": "Hier ist keine Klasse",
+    "A page of another server sent this. It was refused.": "Eine fremde Seite hat das gesendet.",
     "Add a second class": "Eine zweite Klasse hinzufügen",
     "Choose this if Lite0 mixes up classes that look alike.": "Nehmen Sie dieses, wenn Lite0 Klassen verwechselt.",
 }
@@ -199,3 +200,13 @@ def test_the_facts_of_a_pretrained_model_are_in_the_language_of_each_visitor(ope
     chosen = {"model": "efficientnet_lite1"}
     assert "Choose this if Lite0" in texts(open_page("1_Model", **chosen))
     assert "Nehmen Sie dieses" in texts(open_page("1_Model", lang="de", **chosen))
+
+
+def test_the_gate_refuses_in_the_language_of_the_browser(server: Workspace) -> None:
+    app = Starlette(routes=ROUTES, middleware=MIDDLEWARE)
+    answer = ask(app, "/", scheme="http", accept_language="de", origin="http://other.example", method="POST")
+    assert answer.status == 403 and "Eine fremde Seite" in answer.text
+
+
+def test_the_page_for_a_phone_names_its_language(routes: Starlette) -> None:
+    assert 'lang="zh-CN"' in ask(routes, "/phone/unknown", accept_language="zh").text

@@ -65,6 +65,16 @@ def family_words(family: str) -> FamilyWords:
     }[family]
 
 
+def backbone_title(name: str) -> str:
+    """Return the title of a backbone whose title has words; empty for one that is called the same everywhere."""
+    titles = {
+        "efficientnet_lite0_careful": _("EfficientNet-Lite0, careful"),
+        "efficientnet_lite0_lite2": _("EfficientNet-Lite0 and Lite2"),
+        "efficientnet_lite0_regions": _("EfficientNet-Lite0 by regions"),
+    }
+    return titles.get(name, "")
+
+
 def when_to_pick(name: str, family: str) -> str:
     """Return a sentence about what a backbone is good for: its own, or else that of its family."""
     own = {

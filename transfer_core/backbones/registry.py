@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transfer_core.backbones.backbone import RANDOM_WEIGHTS, Backbone, Block
-from transfer_core.backbones.families import when_to_pick
+from transfer_core.backbones.families import backbone_title, when_to_pick
 from transfer_core.backbones.own.source_model import FACTS_FILE, source_model_backbone
 from transfer_core.backbones.published.careful import CombinedWeights, build_careful
 from transfer_core.backbones.published.efficientnet_lite import PackageWeights, build_efficientnet_lite
@@ -95,6 +95,7 @@ def _backbone(name: str, record: dict[str, Any]) -> Backbone:
     blocks = tuple(Block(**block) for block in record["blocks"])
     computed = {
         "name": name,
+        "title": backbone_title(name) or record["title"],
         "when_to_pick": when_to_pick(name, record["family"]),
         "preprocessing": "inside" if preprocessing == "efficientnet" else preprocessing,
         "blocks": blocks,

@@ -57,7 +57,7 @@ def show_card(session: Session) -> None:
                 show_use_button(session, backbone, "use-card", is_primary=True)
                 _show_details_button(session, backbone, "details-card", _("Details"))
         with facts:
-            show_facts(backbone)
+            show_facts(backbone, "card")
 
 
 def show_use_button(session: Session, backbone: Backbone, key: str, *, is_primary: bool = False) -> None:
@@ -164,13 +164,13 @@ def _show_entry(session: Session, backbone: Backbone) -> None:
         facts = f"{facts} · {percent(backbone.imagenet_accuracy)}"
     small = f":small[{facts}]"
     if st.button(f"{backbone.title} · {small}", icon=icon, key=f"look-at-{backbone.name}"):
-        st.dialog(backbone.title, width="medium")(show_details)(session, backbone)
+        st.dialog(str(backbone.title), width="medium")(show_details)(session, backbone)
 
 
 def show_details(session: Session, backbone: Backbone) -> None:
     """Draw all facts about a backbone, and the button to choose or download it."""
     st.markdown(str(backbone.when_to_pick))
-    show_facts(backbone)
+    show_facts(backbone, "details")
     show_metrics(backbone)
     show_small_print(backbone)
     if backbone.weights.are_available:

@@ -42,16 +42,21 @@ def facts_line(backbone: Backbone) -> str:
     return " · ".join(facts)
 
 
-def show_facts(backbone: Backbone) -> None:
-    """Draw speed, where the weights are, and accuracy, one line each."""
-    with st.container(gap="small", key=f"facts-{backbone.name}"):
+def show_facts(backbone: Backbone, place: str) -> None:
+    """Draw speed, where the weights are, and accuracy, one line each.
+
+    Args:
+        backbone: The backbone.
+        place: On the page; the details of the backbone on the card are drawn beside it.
+    """
+    with st.container(gap="small", key=f"facts-{place}"):
         st.markdown(f":material/speed: {speed_words(backbone)}")
         if backbone.weights.are_available:
-            place = _("Works offline: its {size} are on this computer.").format(size=size_words(backbone))
-            st.markdown(f"{OFFLINE_ICON} {place}")
+            weights = _("Works offline: its {size} are on this computer.").format(size=size_words(backbone))
+            st.markdown(f"{OFFLINE_ICON} {weights}")
         else:
-            place = _("Needs a download of {size}, once.").format(size=size_words(backbone))
-            st.markdown(f":material/download: {place}")
+            weights = _("Needs a download of {size}, once.").format(size=size_words(backbone))
+            st.markdown(f":material/download: {weights}")
         if backbone.imagenet_accuracy is not None:
             accuracy = _("Names {share} of photos correctly, out of 1,000 kinds of things.").format(
                 share=percent(backbone.imagenet_accuracy)
