@@ -36,7 +36,7 @@ class Group(click.Group):
         """Return the option that shows help. Click creates it before the language is read from the command line."""
         option = super().get_help_option(ctx)
         if option:
-            option.help = _("Show this message and exit.")
+            option.help = said("Show this message and exit.")
         return option
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
