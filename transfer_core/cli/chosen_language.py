@@ -32,6 +32,13 @@ class Group(click.Group):
         command = super().get_command(ctx, cmd_name)
         return _translated(command) if command else None
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option that shows help. Click creates it before the language is read from the command line."""
+        option = super().get_help_option(ctx)
+        if option:
+            option.help = said("Show this message and exit.")
+        return option
+
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help of the group in the current language."""
         super(Group, _translated(self)).format_help(ctx, formatter)

@@ -60,7 +60,7 @@ def run(
 def test_help_is_in_the_chosen_language(run: Run) -> None:
     code, out, _err = run("--language", "de", "--help")
     assert code == 0 and "Aufruf: python" in out and "Bringt einem Netz Klassen bei." in out
-    assert "Listet die Trainings auf" in out
+    assert "Listet die Trainings auf" in out and "Zeigt diese Hilfe." in out
     code, out, _err = run("--language", "de", "runs", "--help")
     assert code == 0 and "Gibt ein JSON-Objekt aus." in out and "Optionen:" in out
     assert "Zeigt diese Hilfe." in out
