@@ -48,7 +48,7 @@ def test_a_moment_is_written_as_in_the_language(code: str, date: str, moment: st
 )
 def test_names_are_sorted_as_people_expect(code: str, names: list[str]) -> None:
     with speaking(code):
-        assert sorted(names[::-1], key=sort_key) == names
+        assert sorted(names[1:] + names[:1], key=sort_key) == names
 
 
 def test_a_language_is_named_to_browsers_with_a_hyphen() -> None:

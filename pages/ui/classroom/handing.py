@@ -16,7 +16,7 @@ from pages.ui.classroom.teacher import for_teacher
 from pages.ui.server.service import service
 from transfer_core.classroom.handout import HandedOut, Missed, hand_out_task
 from transfer_core.classroom.people import people
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sort_key
 from transfer_core.work.task import Task
 
 
@@ -59,7 +59,8 @@ def show_handing_out(session: Session) -> None:
 
 def pupil_labels() -> Mapping[str, str]:
     """Return the names of all pupils by their ids; those that repeat are numbered."""
-    return distinct_labels({person.id: person.name for person in people(service().workspace)})
+    found = sorted(people(service().workspace), key=lambda person: sort_key(person.name))
+    return distinct_labels({person.id: person.name for person in found})
 
 
 def show_missed(missed: tuple[Missed, ...]) -> None:

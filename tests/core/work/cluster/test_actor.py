@@ -12,6 +12,8 @@ import pytest
 
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import InsufficientResourcesError, WorkspaceError
+from transfer_core.events import event_from_dict
+from transfer_core.language import said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.features.feature_cache import FeaturesStoppedError
 from transfer_core.work.cluster import actor
@@ -122,8 +124,8 @@ def test_failed_run_takes_nothing_from_the_head(worker, monkeypatch, workspace, 
     worker.begin(encoded, RUN, json.dumps({"run_id": run.id}))
     batches = batches_of(worker)
     assert [batch.files for batch in batches if batch.files] == [{"calibration.json": b"{}"}]
-    ended = json.loads(batches[-1].end)
-    assert (ended["outcome"], ended["message"]) == (
+    ended = event_from_dict(json.loads(batches[-1].end))
+    assert (ended.outcome, said(ended.message)) == (
         "interrupted",
         f"Free some space. On the disk of {platform.node()}, 90 KB are free.",
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from transfer_core.language import said
 from transfer_core.work.cluster.actor import Batch, digest_of
 from transfer_core.work.cluster.actor_pool import ActorPool, PooledActor
 from transfer_core.work.cluster.job import RemoteJob, _DroppedError
@@ -43,4 +44,6 @@ def test_sends_an_end_where_no_worker_can_be_started(tmp_path: Path) -> None:
     sent: list[OfJob] = []
     request = StartJob("run 1", RUN, str(tmp_path), {"run_id": "1"}, "node", Need())
     RemoteJob(request, _EmptyPool(is_beside_app=False), sent.append, lambda _node: True).carry_out()
-    assert sent == [JobFailed("run 1", "The training was cut off (ValueError: no actor).")]
+    (failed,) = sent
+    assert isinstance(failed, JobFailed)
+    assert said(failed.sentence) == "The training was cut off (ValueError: no actor)."
