@@ -47,7 +47,8 @@ NAMES = re.compile(
     r"|Transfer Studio|English|Keras|ONNX|LiteRT|TensorFlow( Lite| SavedModel)?|TurboWarp|Scratch|Python|JavaScript"
     r"|curl|Grad-CAM|Selvaraju et al|blue|green|red|colors|Mia|Ben|lab[-_]\d|python3 start\.py --class"
     r"|million|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b"
-    # Files, ids, and the code of a class.
+    # Addresses of measurements, files, ids, and the code of a class.
+    r"|\b(github\.com|keras\.io)/\S+|\bmodels/official/\S+|\bFP32\b"
     r"|\b[\w./-]*\.(txt|csv|tsv|png|jpe?g|zip|keras|json|py|js)\b|\b\d{8}-\d{6}-\w+|/tmp/\S+|\b[A-Z]{6}\b"
 )
 
