@@ -192,7 +192,11 @@ class _Writing:
         if style == "names":
             comma: str = self._locale.list_patterns["standard"]["middle"].format("", "")
             return comma.join(parts)
-        return "".join(part if part.endswith(_WIDE_ENDS) else f"{part} " for part in parts).rstrip()
+        # Such an end may stand within marks of Markdown.
+        is_wide = [part.rstrip("*_").endswith(_WIDE_ENDS) for part in parts]
+        return "".join(
+            part if wide else f"{part} " for part, wide in zip(parts, is_wide, strict=True)
+        ).rstrip()
 
 
 def _with_changed_values(value: Value, change: Callable[[str], str]) -> Value:

@@ -22,7 +22,7 @@ from pages.ui.compare.table import RunRow, plain_title
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, reasoning, verdict
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, names_list, percent, plural
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.training.train import MODEL_FILE
@@ -85,7 +85,7 @@ def _show_run(session: Session, letter: str, row: RunRow) -> None:
 
 def _value_words(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or _("none")
+        return names_list(value) or _("none")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     return f"{value:g}" if isinstance(value, float) else str(value)

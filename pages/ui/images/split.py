@@ -14,7 +14,7 @@ from pages.ui.app.words import labelled, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
-from transfer_core.language import _, number
+from transfer_core.language import _, names_list, number
 
 
 def show_split(dataset: ImageDataset) -> None:
@@ -91,7 +91,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
         yaxis={"autorange": "reversed", "type": "category"},
     )
     described = "; ".join(
-        labelled(name, ", ".join(labelled(title, number(counts[name])) for title, counts, *_look in parts))
+        labelled(name, names_list(labelled(title, number(counts[name])) for title, counts, *_look in parts))
         for name in dataset.class_names
     )
     show_figure(figure, "class-counts", described)

@@ -29,7 +29,7 @@ from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_ou
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import ModelOutputs
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sentences
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import Array
 from transfer_core.work.task import Task, TaskProgress
@@ -170,7 +170,7 @@ def _words(num_images: int, num_wrong: int) -> dict[str, str]:
     photos = plural("A map of {count} photo.", "A map of {count} photos.", num_images)
     mistakes = plural("{count} mistake.", "{count} mistakes.", num_wrong)
     return {
-        "described": f"{photos} {mistakes}",
+        "described": sentences(photos, mistakes),
         "right": _("correct"),
         "wrong": _("mistake"),
         "classes": _("Show only"),

@@ -25,7 +25,7 @@ from pages.ui.test.predictions import show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, names_list, percent, plural
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.tasks import answers_task
@@ -110,7 +110,7 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
     photos = plural("**{count} photo**", "**{count} photos**", len(scored))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
-            _("{photos}: {answers}.").format(photos=photos, answers=", ".join(parts))
+            _("{photos}: {answers}.").format(photos=photos, answers=names_list(parts))
             if parts
             else _("No photo could be read.")
         )
