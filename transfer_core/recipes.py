@@ -211,6 +211,13 @@ def _with_changed_values(value: Value, change: Callable[[str], str]) -> Value:
     return value
 
 
+def percent_sign_of(locale: Locale) -> str:
+    """Return the sign behind a number, with the space before it at which no line breaks where a language has one."""
+    # The English of this app has it as well.
+    has_space = locale.language == ENGLISH or "\u00a0" in locale.percent_formats[None].pattern
+    return "\u00a0%" if has_space else "%"
+
+
 @lru_cache(maxsize=32)
 def _catalogue(code: str, folder: str) -> gettext.NullTranslations:
     """Return a catalogue; for English, which has no file, one without any sentence."""
@@ -237,7 +244,5 @@ def _number(number: Number, locale: Locale) -> str:
     is_usual = abs(value) < _LARGEST_ROUNDED
     shown: str = format_decimal(value, format=pattern, locale=locale) if is_usual else f"{value:g}"
     if number.unit == "percent":
-        # The English of this app has the space as well, at which no line breaks.
-        has_space = locale.language == ENGLISH or "\u00a0" in locale.percent_formats[None].pattern
-        return f"{shown}\u00a0%" if has_space else f"{shown}%"
+        return shown + percent_sign_of(locale)
     return shown

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from pages.ui.app.process import work_queue
-from transfer_core.language import _, names_list, percent
+from transfer_core.language import _, percent
 from transfer_core.work.task import Task, TaskProgress
 
 Result = TypeVar("Result")
@@ -100,7 +100,7 @@ def spoken_share(stage: str, share: float) -> str:
     In tenths, because a screen reader speaks whenever the text changes.
     """
     tenths = percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)
-    return names_list((stage, tenths)) if stage else tenths
+    return _("{stage}, {share}").format(stage=stage, share=tenths) if stage else tenths
 
 
 def _tick(task: Task[Any], draw: Callable[[], None]) -> None:

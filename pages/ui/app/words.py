@@ -18,10 +18,10 @@ from transfer_core.language import (
     _,
     compact_number,
     date_time_words,
-    names_list,
     number,
     percent,
     percent_range,
+    percent_sign,
     plural,
     sentences,
 )
@@ -218,7 +218,12 @@ def model_name(run: TrainingRun) -> str:
     Streamlit identifies options by their label, so names in a list go through `distinct_labels`.
     """
     name = run.files.notes().name
-    return name or names_list((run.dataset_name, date_time_words(run.created_at)))
+    return name or _("{name}, {when}").format(name=run.dataset_name, when=date_time_words(run.created_at))
+
+
+def percent_format() -> str:
+    """Return the printf format of whole per cent in tables and sliders, which hold numbers up to 100."""
+    return "%.0f" + percent_sign().replace("%", "%%")
 
 
 def labelled(label: str, text: str) -> str:

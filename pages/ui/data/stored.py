@@ -15,7 +15,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import memory_words, plain
 from pages.ui.data.deleting import show_delete_button
-from transfer_core.language import _, names_list, plural, sentences
+from transfer_core.language import _, plural, sentences
 from transfer_core.runs.deletion import clear_cache, delete_everything, delete_for_good, empty_trash
 from transfer_core.runs.storage import StoredItem
 from transfer_core.runs.trash import take_from_trash
@@ -98,7 +98,7 @@ def _show_rows(session: Session, title: str, items: Sequence[StoredItem]) -> Non
                     session,
                     f"delete-{item.kind}-{item.id}",
                     _("Delete for good"),
-                    [names_list((_name(item), *_facts(item))), *_consequences(item)],
+                    [" · ".join((_name(item), *_facts(item))), *_consequences(item)],
                     partial(delete_for_good, workspace(), item.kind, item.id),
                 )
 

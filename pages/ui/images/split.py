@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.plotly_figure import show_figure
-from pages.ui.app.words import labelled, short_names
+from pages.ui.app.words import labelled, percent_format, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
@@ -120,7 +120,7 @@ def _choose_share(dataset: ImageDataset) -> float:
         50,
         min(max(percent, 5), 50),
         step=5,
-        format="%d %%",
+        format=percent_format(),
         help=explain("validation"),
         key=f"share-{dataset.id}-{percent}",
     )

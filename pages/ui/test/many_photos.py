@@ -17,7 +17,7 @@ from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
-from pages.ui.app.words import plain
+from pages.ui.app.words import percent_format, plain
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import UnlabelledPhotos, collect_many_photos
 from pages.ui.test.answer import Runs
@@ -204,7 +204,7 @@ def _columns() -> dict[str, Any]:
         "answer": config.TextColumn(_("Answer"), width=140, help=explain("i don't know")),
         "certainty": config.ProgressColumn(
             _("Probability"),
-            format="%.0f\u00a0%%",
+            format=percent_format(),
             min_value=0,
             max_value=100,
             width=140,
