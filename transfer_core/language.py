@@ -9,6 +9,7 @@ stored of it is its `Sentence`, and `said` makes a message of that again.
 from __future__ import annotations
 
 import logging
+import math
 import numbers
 import os
 import unicodedata
@@ -125,12 +126,12 @@ def plural(singular: str, plural_form: str, count: int, **values: object) -> str
         **values: Values of the other placeholders.
     """
     filled = {name: _value(value) for name, value in values.items()}
-    return Message(Sentence(singular, plural_form, count, {"count": Number(count), **filled}))
+    return Message(Sentence(singular, plural_form, int(count), {"count": Number(int(count)), **filled}))
 
 
 def number(value: float, digits: int = 0) -> str:
     """Return a number with `digits` decimals and separated thousands."""
-    return Message(Number(value, digits))
+    return Message(Number(_plain_number(value), digits))
 
 
 def compact_number(value: float) -> str:
@@ -148,7 +149,7 @@ def percent(share: float, digits: int = 0) -> str:
         share: 1.0 is 100 %.
         digits: After the decimal point.
     """
-    return Message(Number(share, digits, "percent"))
+    return Message(Number(_plain_number(share), digits, "percent"))
 
 
 def percent_sign() -> str:
@@ -166,16 +167,17 @@ def sentences(*parts: str) -> str:
     return Message(Joined(tuple(_value(part) for part in parts if part)[:MOST_PARTS], "sentences"))
 
 
-def names_list(names: Iterable[object], *, has_and: bool = False) -> str:
+def names_list(names: Iterable[object], *, has_and: bool = False, most: int = MOST_PARTS - 1) -> str:
     """Return names with commas between them, such as `"a, b, c"`.
 
     Args:
         names: In their order.
         has_and: Whether the last one is joined as in `"a, b and c"`.
+        most: After as many names, "…" stands for all others.
     """
     parts = tuple(map(_value, names))
-    if len(parts) > MOST_PARTS:
-        parts = (*parts[: MOST_PARTS - 1], "…")
+    if len(parts) > most:
+        parts = (*parts[:most], "…")
     return Message(Joined(parts, "and" if has_and else "names"))
 
 
@@ -338,10 +340,15 @@ def _value(value: Any) -> Value:
         return reason.recipe if isinstance(reason, Message) else " ".join(reason.split())[:_LONGEST_REASON]
     if value is None:
         return None
-    # Those of NumPy are none of Python's.
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)[:MOST_LETTERS]
     if isinstance(value, numbers.Integral):
-        whole = int(value)
-        return whole if abs(whole) <= LARGEST_WHOLE else str(whole)
-    return float(value)
+        return int(value) if abs(value) <= LARGEST_WHOLE else str(value)
+    # JSON has no infinity and no NaN.
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+def _plain_number(value: float) -> float:
+    """Return a number of NumPy as one of Python, which alone can be stored."""
+    is_whole = isinstance(value, numbers.Integral) and abs(value) <= LARGEST_WHOLE
+    return int(value) if is_whole else float(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gettext
 import io
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, get_decimal_symbol
 from msgspec import Meta, Struct
 from msgspec.structs import replace
+
+_logger = logging.getLogger(__name__)
 
 ENGLISH = "en"
 # A folder of catalogues in place of the app's own, to try one.
@@ -121,7 +124,10 @@ def catalogue_folder() -> Path:
 
 
 def compiled_catalogue(code: str) -> bytes:
-    """Return a catalogue as gettext reads it, for libraries that use gettext; empty for English, which has none."""
+    """Return a catalogue as gettext reads it, for libraries that use gettext.
+
+    It is empty for English, which has none, and for a damaged one.
+    """
     return _compiled(code, os.environ.get(LOCALE_VARIABLE, ""))
 
 
@@ -220,7 +226,7 @@ def percent_sign_of(locale: Locale) -> str:
 
 @lru_cache(maxsize=32)
 def _catalogue(code: str, folder: str) -> gettext.NullTranslations:
-    """Return a catalogue; for English, which has no file, one without any sentence."""
+    """Return a catalogue; one without any sentence for English, which has no file, and for a damaged one."""
     compiled = _compiled(code, folder)
     return gettext.GNUTranslations(io.BytesIO(compiled)) if compiled else gettext.NullTranslations()
 
@@ -230,10 +236,18 @@ def _compiled(code: str, folder: str) -> bytes:
     path = Path(folder or _OWN_CATALOGUES) / f"{code}.po"
     if not path.is_file():
         return b""
-    with path.open("rb") as source:
-        catalogue = read_po(source)
-    compiled = io.BytesIO()
-    write_mo(compiled, catalogue)
+    try:
+        with path.open("rb") as source:
+            catalogue = read_po(source)
+        compiled = io.BytesIO()
+        write_mo(compiled, catalogue)
+        compiled.seek(0)
+        # Try the rule for plurals too: its errors come late.
+        gettext.GNUTranslations(compiled).ngettext("", "", 1)
+    except Exception:
+        # Translators edit these files by hand, and Babel raises whatever it meets. Without one the app is in English.
+        _logger.exception("The catalogue %s cannot be read. Its language is shown in English", path)
+        return b""
     return compiled.getvalue()
 
 

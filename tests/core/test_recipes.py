@@ -30,6 +30,8 @@ from transfer_core.events import RunEnded, TrainingEvent, event_from_dict, event
 from transfer_core.language import (
     LANGUAGE_VARIABLE,
     _,
+    default_language,
+    languages,
     log_in_english,
     names_list,
     number,
@@ -48,6 +50,7 @@ from transfer_core.recipes import (
     Number,
     Sentence,
     StoredText,
+    compiled_catalogue,
     with_changed_values,
     written,
 )
@@ -181,6 +184,24 @@ class TestSaidLater:
         assert said(text) == english
         assert in_german(said(text)) == german
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            number(np.int64(3)),  # type: ignore[arg-type]
+            number(np.float32(0.5), 1),
+            percent(np.float64(0.5)),
+            plural("{count} photo", "{count} photos", np.int64(3)),  # type: ignore[arg-type]
+        ],
+    )
+    def test_a_number_of_numpy_can_be_stored(self, text: str) -> None:
+        assert said(there_and_back(text)) == text
+
+    def test_no_number_leaves_the_bounds_of_json(self) -> None:
+        values = {"a": float("nan"), "b": np.float32("inf"), "c": 10**30}
+        text = stored(_("{a} {b} {c}").format(**values))
+        assert json.loads(json.dumps(msgspec.to_builtins(text), allow_nan=False))
+        assert said(text) == f"nan inf {10**30}"
+
     def test_numbers_and_shares_alone_are_written_again(self) -> None:
         assert in_german(said(there_and_back(number(1234.5, 1)))) == "1.234,5"
         assert in_german(said(there_and_back(percent(0.125, 1)))) == "12,5\u00a0%"
@@ -213,6 +234,10 @@ class TestSaidLater:
     def test_a_list_that_is_too_long_for_a_file_is_cut(self) -> None:
         text = said(there_and_back(names_list(range(2000))))
         assert text.startswith("0, 1, 2, ") and text.endswith(", 998, …")
+
+    def test_a_list_ends_after_as_many_names_as_wanted(self) -> None:
+        assert names_list("abc", most=2) == "a, b, …"
+        assert names_list("ab", most=2) == "a, b"
 
     def test_sentences_in_a_row_are_each_translated(self) -> None:
         text = there_and_back(sentences(_("The disk is full."), "", "As it came."))
@@ -301,6 +326,45 @@ class TestStrangers:
         for _level in range(6):
             recipe = Sentence("{x}" * 1000, values={"x": recipe})
         assert len(written(recipe, "de")) < 2 * MOST_LETTERS
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe\x00",
+        b'msgid ""\nmsgstr "Content-Type: text/plain; charset=nonsense\\n"\n\nmsgid "a"\nmsgstr "b"\n',
+        b'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=import os;\\n"\n\nmsgid "a"\nmsgstr "b"\n',
+        b'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=n/0;\\n"\n\nmsgid "a"\nmsgstr "b"\n',
+        b'msgid "The disk is full.\nmsgstr "',
+    ],
+)
+def test_a_damaged_catalogue_leaves_the_app_in_english(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "it.po").write_bytes(content)
+    with speaking("it"):
+        assert str(_("The disk is full.")) == "The disk is full."
+        assert plural("{count} photo", "{count} photos", 2) == "2 photos"
+    assert in_german(_("The disk is full.")) == "Die Platte ist voll."
+
+
+def test_a_damaged_catalogue_is_named_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "it.po").write_bytes(b"\xff")
+    for _time in range(2):
+        assert compiled_catalogue("it") == b""
+    assert caplog.text.count(str(tmp_path / "it.po")) == 1
+
+
+@pytest.mark.parametrize("wanted", ["", "xx", "../de", "de/../../etc", "\0", "d" * 10_000, "日本語"])
+def test_a_language_that_is_not_there_is_english(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LANGUAGE_VARIABLE, wanted.replace("\0", ""))
+    assert default_language() == "en"
+
+
+def test_without_the_folder_of_catalogues_the_app_is_in_english(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path / "nowhere"))
+    assert languages() == {"en": "English"}
+    assert in_german(_("The disk is full.")) == "The disk is full."
 
 
 class TestInFiles:

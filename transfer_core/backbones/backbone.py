@@ -6,18 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from transfer_core.language import N_, said
+from transfer_core.language import N_
 
 if TYPE_CHECKING:
     import keras
 
-# In a lineage; stored in English like every name in it.
+# In a lineage, in place of a name.
 RANDOM_WEIGHTS = N_("random weights")
-
-
-def origin_words(name: str) -> str:
-    """Return a name of a lineage as it is shown: "random weights" is no name, and translated."""
-    return said(name) if name == RANDOM_WEIGHTS else name
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transfer_core.language import _
+from transfer_core.backbones.backbone import RANDOM_WEIGHTS
+from transfer_core.language import N_, _, said
+
+# By the name of the backbone; the titles of all others are the same in every language.
+_TITLES = {
+    "efficientnet_lite0_careful": N_("EfficientNet-Lite0, careful"),
+    "efficientnet_lite0_lite2": N_("EfficientNet-Lite0 and Lite2"),
+    "efficientnet_lite0_regions": N_("EfficientNet-Lite0 by regions"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,14 +73,19 @@ def family_words(family: str) -> FamilyWords:
     }[family]
 
 
-def backbone_title(name: str) -> str:
-    """Return the title of a backbone whose title has words; empty for one that is called the same everywhere."""
-    titles = {
-        "efficientnet_lite0_careful": _("EfficientNet-Lite0, careful"),
-        "efficientnet_lite0_lite2": _("EfficientNet-Lite0 and Lite2"),
-        "efficientnet_lite0_regions": _("EfficientNet-Lite0 by regions"),
-    }
-    return titles.get(name, "")
+def backbone_title(name: str, title: str) -> str:
+    """Return the title of a backbone in the language of the visitor, from its name and its title as it is stored."""
+    return said(_TITLES[name]) if name in _TITLES else title
+
+
+def origin_name(name: str, title: str) -> str:
+    """Return the title of a backbone for a lineage, which is stored in English."""
+    return _TITLES.get(name, title)
+
+
+def origin_words(origin: str) -> str:
+    """Return a name of a lineage in the language of the visitor."""
+    return said(origin) if origin in (RANDOM_WEIGHTS, *_TITLES.values()) else origin
 
 
 def when_to_pick(name: str, family: str) -> str:

@@ -95,7 +95,7 @@ def _backbone(name: str, record: dict[str, Any]) -> Backbone:
     blocks = tuple(Block(**block) for block in record["blocks"])
     computed = {
         "name": name,
-        "title": backbone_title(name) or record["title"],
+        "title": backbone_title(name, record["title"]),
         "when_to_pick": when_to_pick(name, record["family"]),
         "preprocessing": "inside" if preprocessing == "efficientnet" else preprocessing,
         "blocks": blocks,

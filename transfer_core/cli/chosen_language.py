@@ -77,13 +77,13 @@ def spoken(code: str) -> Iterator[None]:
     domain = f"click-{code}"
     before = gettext.textdomain(), os.environ.get(_LIST_VARIABLE)
     with speaking(code), ExitStack() as files:
-        if code != ENGLISH:
+        if compiled := compiled_catalogue(code):
             # On a full disk Click's own words are in English.
             with suppress(OSError):
                 folder = files.enter_context(TemporaryDirectory())
                 file = Path(folder, code, "LC_MESSAGES", f"{domain}.mo")
                 file.parent.mkdir(parents=True)
-                file.write_bytes(compiled_catalogue(code))
+                file.write_bytes(compiled)
                 gettext.bindtextdomain(domain, folder)
         gettext.textdomain(domain)
         os.environ[_LIST_VARIABLE] = code

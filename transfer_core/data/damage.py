@@ -115,5 +115,5 @@ def leave_out_damaged(
 
 
 def _names(photos: Sequence[tuple[str, str]]) -> str:
-    named = [_("{name} ({class_name})").format(name=name, class_name=label) for name, label in photos]
-    return names_list([*named[:_MOST_NAMED], *(["…"] if len(named) > _MOST_NAMED else [])])
+    named = (_("{name} ({class_name})").format(name=name, class_name=label) for name, label in photos)
+    return names_list(named, most=_MOST_NAMED)

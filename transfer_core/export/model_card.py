@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from transfer_core.backbones.backbone import origin_words
+from transfer_core.backbones.families import origin_words
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import WorkspaceError

@@ -130,7 +130,7 @@ def _facts(signature: Mapping[str, Any], origin: str, licence: str) -> dict[str,
         "temperature": signature["temperature"],
         "refuses": signature["refuses"],
         "language": language_tag(),
-        "texts": dict(_texts(signature["class_names"], origin)),
+        "texts": _texts(signature["class_names"], origin),
         "licence": f"ONNX Runtime Web\n\n{licence}".rstrip(),
     }
 
@@ -140,11 +140,13 @@ def _as_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _texts(class_names: list[str], origin: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the page's sentences in each language: the page chooses by the browser that opens it."""
+def _texts(class_names: list[str], origin: str) -> dict[str, dict[str, str]]:
+    """Return the page's sentences in each language: the page chooses by the browser that opens it."""
+    texts = {}
     for code in languages():
         with speaking(code):
-            yield language_tag(), {**_words(class_names), "origin": str(origin)}
+            texts[language_tag()] = {**_words(class_names), "origin": str(origin)}
+    return texts
 
 
 def _words(class_names: list[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from transfer_core.backbones.backbone import RANDOM_WEIGHTS, Backbone
+from transfer_core.backbones.families import origin_name
 from transfer_core.backbones.own.source_model import FACTS_FILE, write_source_model
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.data.quota import check_space
@@ -111,14 +112,14 @@ def title_of(run: TrainingRun) -> str:
 
 
 def lineage_of(run: TrainingRun) -> tuple[str, ...]:
-    """Return what the backbone of a run was trained on before the run, the latest first; random weights in English.
+    """Return what the backbone of a run was trained on before the run, the latest first, in English.
 
     Raises:
         NotFoundError: If its backbone was deleted before its facts were recorded.
     """
     backbone = run.backbone
     before = (RANDOM_WEIGHTS,) if run.config.weights == "random" else backbone.lineage
-    return backbone.title, *before
+    return origin_name(backbone.name, backbone.title), *before
 
 
 def runs_to_build_on(workspace: Workspace) -> Iterator[TrainingRun]:

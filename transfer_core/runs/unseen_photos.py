@@ -52,12 +52,16 @@ def unseen_photos(run: TrainingRun, dataset: ImageDataset | None) -> list[Import
 
 def _photos_of_sample(name: str, class_names: Collection[str]) -> list[ImportedFile]:
     """Return the test files of a sample with the names that its classes have in the language it was taken in."""
+
+    def num_known(files: list[ImportedFile]) -> int:
+        return len({file.class_name for file in files} & set(class_names))
+
+    found = []
     for code in languages():
         with speaking(code):
-            files = get_sample(name).new_files()
-        if any(file.class_name in class_names for file in files):
-            return files
-    return []
+            found.append(get_sample(name).new_files())
+    # Two languages may share a word, such as the English and the French "t-shirt".
+    return max(found, key=num_known)
 
 
 def image_file(dataset: ImageDataset, image: ImageRecord) -> ImportedFile:

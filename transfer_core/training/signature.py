@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 
 from transfer_core.backbones.backbone import Backbone, Block
+from transfer_core.backbones.families import backbone_title, origin_name
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import Head
 from transfer_core.data.dataset import ImageDataset
@@ -139,7 +140,7 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
             head=head_of(model),
             last_layer=last_feature_layer(model),
             network=RecordedNetwork(
-                backbone.title,
+                origin_name(backbone.name, backbone.title),
                 backbone.preprocessing,
                 backbone.licence,
                 backbone.network,
@@ -183,7 +184,7 @@ class ModelSignature(_Essentials, frozen=True, kw_only=True):
             return None
         return replace(
             _template(self.network.network),
-            title=self.network.title,
+            title=backbone_title(self.backbone, self.network.title),
             preprocessing=self.network.preprocessing,
             licence=self.network.licence,
             network=self.network.network,

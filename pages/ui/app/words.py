@@ -193,14 +193,14 @@ def depth_words(num_unfrozen_blocks: int, num_blocks: int) -> str:
 def backbone_title(name: str) -> str:
     """Return the title of a backbone, or its name where it is not available any more."""
     with suppress(TransferStudioError):
-        return get_backbone(name, workspace()).title
+        return str(get_backbone(name, workspace()).title)
     return name
 
 
 def run_backbone_title(run: TrainingRun) -> str:
     """Return the title of a run's backbone; its name where an own model was deleted before it was recorded."""
     with suppress(TransferStudioError):
-        return run.backbone.title
+        return str(run.backbone.title)
     return run.config.backbone
 
 

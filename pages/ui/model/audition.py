@@ -120,7 +120,7 @@ def _table(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: Au
     return pd.DataFrame(
         {
             _("Model"): [
-                backbones[score.backbone_name].title + (" ★" if score is best else "") for score in ranked
+                f"{backbones[score.backbone_name].title}{' ★' if score is best else ''}" for score in ranked
             ],
             _("Accuracy"): [f"{percent(score.accuracy, 1)} ± {percent(score.spread, 1)}" for score in ranked],
             _("Time for 100 photos"): [duration_words(score.seconds_per_100_images) for score in ranked],
@@ -147,7 +147,7 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
             x=[score.seconds_per_100_images for score in scores],
             y=[score.accuracy for score in scores],
             error_y={"type": "data", "array": [score.spread for score in scores], "thickness": 1},
-            text=[escape(backbones[score.backbone_name].title) for score in scores],
+            text=[escape(str(backbones[score.backbone_name].title)) for score in scores],
             mode="markers+text",
             textposition="middle left",
             cliponaxis=False,

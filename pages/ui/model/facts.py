@@ -7,8 +7,9 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.words import count_words, plain
-from transfer_core.backbones.backbone import Backbone, origin_words
+from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.choice import speed_of
+from transfer_core.backbones.families import origin_words
 from transfer_core.language import _, compact_number, number, percent, plural
 
 OFFLINE_ICON = ":material/offline_pin:"

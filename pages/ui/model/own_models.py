@@ -20,7 +20,8 @@ from pages.ui.app.uploads import free_upload
 from pages.ui.app.words import model_name, plain
 from pages.ui.model.choice import show_use_button
 from pages.ui.model.facts import lineage_words
-from transfer_core.backbones.backbone import Backbone, origin_words
+from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.families import origin_words
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
 from transfer_core.language import _, names_list, percent
@@ -135,7 +136,7 @@ def _show_import(session: Session) -> None:
             "Other files are not opened: they could carry code."
         )
     )
-    networks = {backbone.name: backbone.title for backbone in list_backbones()}
+    networks = {backbone.name: str(backbone.title) for backbone in list_backbones()}
     file = st.file_uploader(
         _("Model file"), type=["zip", "h5"], key=f"source-{session.num_files_taken}", width="stretch"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_args
 
+import pandas as pd
 import streamlit as st
 
 from pages.ui.app.glossary import explain
@@ -246,8 +247,11 @@ def _show_class_weights(dataset: ImageDataset, config: TrainingConfig) -> None:
         st.caption(_("Every photo counts the same."))
         return
     st.caption(_("Weight of a photo of each class:"))
+    column = _("weight")
+    table = pd.DataFrame({_("class"): list(weights), column: list(weights.values())})
+    # The cells remain numbers behind their texts, so that a click on the header sorts by size.
     st.dataframe(
-        {_("class"): list(weights), _("weight"): [number(weight, 2) for weight in weights.values()]},
+        table.style.format({column: lambda weight: number(weight, 2)}),
         hide_index=True,
         width="content",
     )

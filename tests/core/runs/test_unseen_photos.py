@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.conftest import write_catalogue
 from tests.core.conftest import FinishedRun
 from transfer_core.data.samples import get_sample
 from transfer_core.data.sources.imported_file import ImportedFile
@@ -56,14 +57,21 @@ def test_those_of_a_ready_made_set_have_classes_that_the_model_knows(own: Finish
 def test_those_of_a_ready_made_set_are_known_in_the_language_it_was_taken_in(
     own: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalogue = (
-        'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "food"\nmsgstr "Essen"\n'
-    )
-    (tmp_path / "de.po").write_text(catalogue, "utf-8")
+    write_catalogue(tmp_path, "de", {"food": "Essen"})
     monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
     replace(own.run.signature, class_names=("Essen", "Tiere")).save(own.run.folder)
     found = unseen_photos(own.run, replace(own.dataset, sample="pictures"))
     assert found and {photo.class_name for photo in found} == {"Essen"}
+
+
+def test_a_word_of_two_languages_does_not_decide_which_one_it_was(
+    own: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_catalogue(tmp_path, "fr", {"t-shirt": "t-shirt", "hat": "chapeau"})
+    monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
+    replace(own.run.signature, class_names=("chapeau", "t-shirt")).save(own.run.folder)
+    found = unseen_photos(own.run, replace(own.dataset, sample="clothes"))
+    assert {photo.class_name for photo in found} == {"chapeau", "t-shirt"}
 
 
 def test_a_photo_whose_file_is_missing_is_refused_in_words(own: FinishedRun, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transfer_core.backbones.backbone import Backbone
+from transfer_core.backbones.families import origin_name
 from transfer_core.backbones.own.source_model import (
     ARRAYS_FILE,
     BUNDLE_FACTS_FILE,
@@ -137,7 +138,7 @@ def import_weights(workspace: Workspace, backbone_name: str, content: BinaryIO, 
         "architecture": network.name,
         "title": Path(name).stem[:100],
         "class_names": (),
-        "lineage": (network.title,),
+        "lineage": (origin_name(network.name, network.title),),
     }
     with _new_source(workspace) as (source_id, folder):
         write_source_model(folder, model, network, facts)

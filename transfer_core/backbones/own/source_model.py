@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transfer_core.backbones.backbone import Backbone
-from transfer_core.backbones.families import family_words
+from transfer_core.backbones.families import family_words, origin_words
 from transfer_core.backbones.published.zoo_weights import checksum_of, has_checksum
 from transfer_core.data.sources.zip_archive import UNPACKING_ERRORS, size_of_list
 from transfer_core.errors import WeightsError
@@ -181,7 +181,7 @@ def source_model_backbone(folder: Path, get_architecture: Callable[[str], Backbo
         when_to_pick=family_words("own").when_to_pick,
         imagenet_accuracy=None,
         accuracy_source="",
-        weights_source=" ← ".join((facts.title, *facts.lineage)),
+        weights_source=" ← ".join(map(origin_words, (facts.title, *facts.lineage))),
         weights=SourceModelWeights(folder, facts.weights_sha256),
         lineage=facts.lineage,
         hidden=False,

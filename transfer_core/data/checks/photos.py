@@ -66,8 +66,7 @@ def check_labels(dataset: ImageDataset, suspicions: Sequence[Suspicion]) -> Iter
 def _suggested_words(suspicions: Sequence[Suspicion]) -> str:
     """Return which labels the fix changes, the most frequent change first."""
     changes = Counter(f"{suspicion.given} → {suspicion.suggested}" for suspicion in suspicions)
-    shown = [change for change, _count in changes.most_common(_CHANGES_SHOWN)]
-    names = names_list([*shown, *(["…"] if len(changes) > len(shown) else [])])
+    names = names_list((change for change, _count in changes.most_common()), most=_CHANGES_SHOWN)
     return plural(
         "Change {count} label: {names}", "Change {count} labels: {names}", len(suspicions), names=names
     )

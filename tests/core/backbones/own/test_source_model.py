@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import write_catalogue
 from tests.core.backbones.published.test_zoo import save_as_keras_publishes
 from tests.core.conftest import FinishedRun
+from transfer_core.backbones.families import origin_name, origin_words
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.own.source_model import ARRAYS_FILE, FACTS_FILE
 from transfer_core.backbones.registry import get_backbone
@@ -21,6 +23,8 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError, TrainingError, WeightsError
 from transfer_core.export.code import write_code
+from transfer_core.language import speaking
+from transfer_core.recipes import LOCALE_VARIABLE
 from transfer_core.runs.own_models import make_source, runs_to_build_on
 from transfer_core.runs.sweep import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
@@ -55,6 +59,22 @@ def test_source_model_has_the_trained_body_and_its_lineage(own: FinishedRun, ker
     assert (source.name, source.network, source.is_own) == (own.run.id, "tiny_random", True)
     assert source.blocks == get_backbone("tiny_random").blocks
     assert not list(runs_to_build_on(own.workspace))
+
+
+def test_the_origin_is_stored_in_english_and_shown_in_the_language(
+    own: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    careful = get_backbone("efficientnet_lite0_careful")
+    write_catalogue(tmp_path, "de", {"random weights": "Zufall", "EfficientNet-Lite0, careful": "Sorgsam"})
+    monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
+    with speaking("de"):
+        assert str(careful.title) == origin_words("EfficientNet-Lite0, careful") == "Sorgsam"
+        assert origin_name(careful.name, careful.title) == "EfficientNet-Lite0, careful"
+        source = make_source(own.workspace, own.run.id)
+        assert source.weights_source == "Colours ← Tiny network for tests ← Zufall"
+    assert source.lineage == ("Tiny network for tests", "random weights")
+    source = get_backbone(source.name, own.workspace)
+    assert source.weights_source == "Colours ← Tiny network for tests ← random weights"
 
 
 def test_new_run_with_other_classes_builds_on_it_and_outlives_the_deleted_run(
