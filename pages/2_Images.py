@@ -15,7 +15,7 @@ from pages.ui.images.deletion import show_photo_deletion
 from pages.ui.images.edits import show_class_editor, show_last_edit
 from pages.ui.images.problems import find_problems, show_photo_check, show_to_dos
 from pages.ui.images.split import show_split
-from transfer_core.language import _
+from transfer_core.language import _, sentences
 
 
 def show_images(session: Session) -> None:
@@ -31,7 +31,7 @@ def show_images(session: Session) -> None:
         with top:
             first = _("Add photos of at least two classes, ten or more of each.")
             removed = _("Location, date and camera details are removed.")
-            st.markdown(f"{first} {where_photos_go()} {removed}")
+            st.markdown(sentences(first, where_photos_go(), removed))
         with ways:
             show_image_sources(session)
         return

@@ -38,6 +38,7 @@ from transfer_core.recipes import (
     Value,
     catalogue_folder,
     locale_of,
+    percent_sign_of,
     written,
 )
 
@@ -149,6 +150,11 @@ def percent(share: float, digits: int = 0) -> str:
         digits: After the decimal point.
     """
     return Message(Number(_plain_number(share), digits, "percent"))
+
+
+def percent_sign() -> str:
+    """Return what stands behind a number of per cent, for charts and tables that write their numbers themselves."""
+    return percent_sign_of(locale_of(language()))
 
 
 def percent_range(lowest: float, highest: float) -> str:

@@ -198,7 +198,11 @@ class _Writing:
         if style == "names":
             comma: str = self._locale.list_patterns["standard"]["middle"].format("", "")
             return comma.join(parts)
-        return "".join(part if part.endswith(_WIDE_ENDS) else f"{part} " for part in parts).rstrip()
+        # Such an end may stand within marks of Markdown.
+        is_wide = [part.rstrip("*_").endswith(_WIDE_ENDS) for part in parts]
+        return "".join(
+            part if wide else f"{part} " for part, wide in zip(parts, is_wide, strict=True)
+        ).rstrip()
 
 
 def _with_changed_values(value: Value, change: Callable[[str], str]) -> Value:
@@ -211,6 +215,13 @@ def _with_changed_values(value: Value, change: Callable[[str], str]) -> Value:
         case Joined():
             return replace(value, parts=tuple(_with_changed_values(part, change) for part in value.parts))
     return value
+
+
+def percent_sign_of(locale: Locale) -> str:
+    """Return the sign behind a number, with the space before it at which no line breaks where a language has one."""
+    # The English of this app has it as well.
+    has_space = locale.language == ENGLISH or "\u00a0" in locale.percent_formats[None].pattern
+    return "\u00a0%" if has_space else "%"
 
 
 @lru_cache(maxsize=32)
@@ -247,7 +258,5 @@ def _number(number: Number, locale: Locale) -> str:
     is_usual = abs(value) < _LARGEST_ROUNDED
     shown: str = format_decimal(value, format=pattern, locale=locale) if is_usual else f"{value:g}"
     if number.unit == "percent":
-        # The English of this app has the space as well, at which no line breaks.
-        has_space = locale.language == ENGLISH or "\u00a0" in locale.percent_formats[None].pattern
-        return f"{shown}\u00a0%" if has_space else f"{shown}%"
+        return shown + percent_sign_of(locale)
     return shown

@@ -10,7 +10,7 @@ from pages.ui.app.process import trainings, visitor
 from pages.ui.app.words import plain
 from pages.ui.server.service import service
 from transfer_core.events import PlaceLost, RunPlaced, RunSnapshot
-from transfer_core.language import _, plural, said
+from transfer_core.language import _, names_list, plural, said, sentences
 from transfer_core.work.service import Computer
 
 
@@ -43,7 +43,7 @@ def show_computer(snapshot: RunSnapshot) -> None:
         sentence = _("Runs on {computer}.").format(computer=plain(snapshot.place.node))
     else:
         return
-    st.caption(f"{icon} {sentence} {_unequal_words(snapshot)}")
+    st.caption(f"{icon} {sentences(sentence, _unequal_words(snapshot))}")
     if snapshot.is_lost:
         show_cluster_problem()
 
@@ -61,7 +61,7 @@ def show_computers_of_model(snapshot: RunSnapshot) -> None:
     if not names:
         return
     trained = (
-        _("Trained on {computers}, one after the other.").format(computers=", ".join(names))
+        _("Trained on {computers}, one after the other.").format(computers=names_list(names))
         if len(names) > 1
         else _("Trained on {computer}.").format(computer=names[0])
     )

@@ -10,7 +10,7 @@ from pages.ui.app.page import guarded
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.session import Session
-from pages.ui.app.words import accuracy_words, model_name, plain, status_words
+from pages.ui.app.words import accuracy_words, labelled, model_name, plain, status_words
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
@@ -32,7 +32,7 @@ def show_your_models(session: Session) -> None:
             try:
                 _show_model(session, TrainingRun.load(workspace(), run_id))
             except TransferStudioError as error:
-                st.caption(f":material/broken_image: {run_id[:15]}: {plain(str(error))}")
+                st.caption(f":material/broken_image: {labelled(run_id[:15], plain(str(error)))}")
     with st.container(horizontal=True):
         if len(run_ids) > _MODELS_SHOWN:
             label = _("All {count} models").format(count=len(run_ids))

@@ -25,7 +25,7 @@ from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
 from pages.ui.app.words import plain
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _
+from transfer_core.language import _, names_list
 
 _logger = logging.getLogger(__name__)
 _UI = Path(__file__).parents[1]
@@ -139,7 +139,7 @@ def require(session: Session, *steps: Step) -> bool:
     missing = [step for step in steps if not step_state(step, session).is_done]
     if not missing:
         return True
-    names = ", ".join(step.title for step in missing)
+    names = names_list(step.title for step in missing)
     st.info(
         _("This step builds on earlier ones. Still missing: {names}.").format(names=names),
         icon=":material/info:",

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session, set_widget_value, widget_value
-from pages.ui.app.words import distinct_labels, model_name
+from pages.ui.app.words import distinct_labels, labelled, model_name
 from transfer_core.errors import TransferStudioError
 from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE, run_status
@@ -69,7 +69,7 @@ def show_model_name(session: Session) -> None:
     shown = shown_run_id(session)
     if shown:
         name = model_name(TrainingRun.load(workspace(), shown))
-        st.html(f'<p class="shown-model">{escape(_("Your model"))}: <b>{escape(name)}</b></p>')
+        st.html(f'<p class="shown-model">{labelled(escape(_("Your model")), f"<b>{escape(name)}</b>")}</p>')
 
 
 def _pick(session: Session) -> None:

@@ -100,7 +100,7 @@ def spoken_share(stage: str, share: float) -> str:
     In tenths, because a screen reader speaks whenever the text changes.
     """
     tenths = percent(int(share * _STEPS_ANNOUNCED) / _STEPS_ANNOUNCED)
-    return f"{stage}, {tenths}" if stage else tenths
+    return _("{stage}, {share}").format(stage=stage, share=tenths) if stage else tenths
 
 
 def _tick(task: Task[Any], draw: Callable[[], None]) -> None:

@@ -14,7 +14,17 @@ from transfer_core.data.sources.imported_file import shown_name
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.events import PrecisionChosen, RunSnapshot
-from transfer_core.language import _, compact_number, date_time_words, number, percent, percent_range, plural
+from transfer_core.language import (
+    _,
+    compact_number,
+    date_time_words,
+    number,
+    percent,
+    percent_range,
+    percent_sign,
+    plural,
+    sentences,
+)
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -113,9 +123,9 @@ def waiting_words(num_before: int, seconds: float | None) -> str:
     """
     before = plural("{count} training goes first.", "{count} trainings go first.", num_before)
     if seconds is None:
-        return f"{before} {_('Yours starts by itself.')}"
+        return sentences(before, _("Yours starts by itself."))
     starts = _("Yours starts in {time}.").format(time=time_left_words(max(seconds, _FEWEST_SECONDS)))
-    return f"{before} {starts}"
+    return sentences(before, starts)
 
 
 def training_time_words(seconds: float) -> str:
@@ -208,7 +218,12 @@ def model_name(run: TrainingRun) -> str:
     Streamlit identifies options by their label, so names in a list go through `distinct_labels`.
     """
     name = run.files.notes().name
-    return name or f"{run.dataset_name}, {date_time_words(run.created_at)}"
+    return name or _("{name}, {when}").format(name=run.dataset_name, when=date_time_words(run.created_at))
+
+
+def percent_format() -> str:
+    """Return the printf format of whole per cent in tables and sliders, which hold numbers up to 100."""
+    return "%.0f" + percent_sign().replace("%", "%%")
 
 
 def labelled(label: str, text: str) -> str:

@@ -25,7 +25,7 @@ from transfer_core.classroom.people import get_person
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.evaluation.evaluation import Evaluation, ImageOutcome
 from transfer_core.evaluation.outcomes import in_cell, most_wrong
-from transfer_core.language import _, number
+from transfer_core.language import _, number, sentences
 
 _NUM_CLASSES = 8
 _NUM_PHOTOS_A_CLASS = 12
@@ -87,7 +87,7 @@ def _pictures(person_id: str, dataset_id: str, photos: Sequence[tuple[str, str]]
 
 def _show_model(card: Card, model: Model, evaluation: Evaluation) -> None:
     st.markdown(
-        f"{accuracy_sentence(evaluation)} {expected_sentence(evaluation)} {mistakes_words(evaluation)}"
+        sentences(accuracy_sentence(evaluation), expected_sentence(evaluation), mistakes_words(evaluation))
     )
     left, right = st.columns(2, gap="medium")
     with left:

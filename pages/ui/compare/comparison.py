@@ -17,12 +17,12 @@ from pages.ui.app.plotly_figure import show_figure
 from pages.ui.app.process import stored_evaluation, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
-from pages.ui.app.words import labelled, plain
+from pages.ui.app.words import labelled, percent_format, plain
 from pages.ui.compare.table import RunRow, plain_title
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, reasoning, verdict
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, names_list, percent, percent_sign, plural
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.training.train import MODEL_FILE
@@ -85,7 +85,7 @@ def _show_run(session: Session, letter: str, row: RunRow) -> None:
 
 def _value_words(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(map(str, value)) or _("none")
+        return names_list(value) or _("none")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -108,7 +108,7 @@ def _show_curves(rows: Sequence[RunRow]) -> None:
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _("Epoch"), "rangemode": "tozero"},
-        yaxis={"title": _("Validation accuracy"), "ticksuffix": "\u00a0%", "range": [0, 102]},
+        yaxis={"title": _("Validation accuracy"), "ticksuffix": percent_sign(), "range": [0, 102]},
     )
     described = "; ".join(
         _("{name}: accuracy {accuracy}").format(name=_letter(place), accuracy=percent(row.accuracy))
@@ -169,7 +169,7 @@ def _show_reason(comparison: Comparison, row: RunRow, number: int) -> None:
         for change in comparison.per_class
     ]
     config = st.column_config
-    share = config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100)
+    share = config.ProgressColumn(format=percent_format(), min_value=0, max_value=100)
     names = [_("Class"), _("Photos"), first, second, _("Difference")]
     columns = {first: share, second: share, names[4]: config.NumberColumn(format="%+d")}
     frame = pd.DataFrame(table, columns=names)

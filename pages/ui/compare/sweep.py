@@ -21,7 +21,7 @@ from pages.ui.app.words import (
     plain,
     run_backbone_title,
 )
-from transfer_core.language import _, date_time_words, percent, plural
+from transfer_core.language import _, date_time_words, percent, percent_sign, plural, sentences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
     NUM_REPEATS,
@@ -183,7 +183,7 @@ def _answer(points: Sequence[SweepPoint], best: SweepPoint) -> str:
     if highest == best:
         return answer
     chance = _("{depth}: only better by chance.").format(depth=_blocks_words(highest.num_unfrozen_blocks))
-    return f"{answer} {chance}"
+    return sentences(answer, chance)
 
 
 def _blocks_words(depth: int) -> str:
@@ -224,7 +224,7 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
     lowest = min((point.accuracy or 0) - point.spread for point in known)
     highest = max((point.accuracy or 0) + point.spread for point in known)
     bounds = [100 * max(lowest - _MARGIN, 0), 100 * min(highest + _MARGIN, 1.05)]
-    _draw(figure, _("Validation accuracy"), "accuracy", described, ticksuffix="\u00a0%", range=bounds)
+    _draw(figure, _("Validation accuracy"), "accuracy", described, ticksuffix=percent_sign(), range=bounds)
 
 
 def _show_bars(

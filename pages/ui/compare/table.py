@@ -17,6 +17,7 @@ from pages.ui.app.steps import Step
 from pages.ui.app.words import (
     distinct_labels,
     model_name,
+    percent_format,
     plain,
     run_backbone_title,
     run_depth_words,
@@ -197,7 +198,7 @@ def _columns() -> dict[str, ColumnConfig]:
             _("Name"), max_chars=MAX_NAME_LENGTH, help=_("Your own name for it."), width=130
         ),
         "right": config.ProgressColumn(
-            _("Accuracy"), format="%.0f %%", min_value=0, max_value=100, width=130
+            _("Accuracy"), format=percent_format(), min_value=0, max_value=100, width=130
         ),
         "status": config.TextColumn(_("Status"), width=100),
         "learns": config.TextColumn(_("Trainable"), width=200),

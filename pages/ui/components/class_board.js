@@ -33,8 +33,9 @@ function createCard(board, id) {
     const stage = create("span", "");
     const training = create("p", "training", stage, bar);
     const share = create("b", "");
-    const accuracyWords = create("span", "");
-    const accuracy = create("p", "accuracy", share, " ", accuracyWords);
+    const beforeShare = create("span", "");
+    const behindShare = create("span", "");
+    const accuracy = create("p", "accuracy", beforeShare, share, behindShare);
     const mistakeWords = create("p", "");
     const wrong = create("div", "photos");
     const mistakes = create("div", "mistakes", mistakeWords, wrong);
@@ -63,7 +64,7 @@ function createCard(board, id) {
             bar.setAttribute("aria-label", facts.stage);
             accuracy.hidden = facts.accuracy === "";
             share.textContent = facts.accuracy;
-            accuracyWords.textContent = words.accuracy;
+            [beforeShare.textContent, behindShare.textContent] = words.accuracy.split("{accuracy}");
             mistakes.hidden = facts.mistakes.length === 0;
             mistakeWords.textContent = facts.mistake_words;
             drawPhotos(wrong, facts.mistakes);

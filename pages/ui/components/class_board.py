@@ -72,7 +72,7 @@ def show_class_board(cards: Collection[CardWords], key: str) -> tuple[ActionKind
 
 def _words() -> dict[str, str]:
     return {
-        "accuracy": _("accuracy"),
+        "accuracy": _("{accuracy} accuracy"),
         "show": _("Projector"),
         "show_of": _("Show the work of {name} on the projector"),
         "open": _("Photos"),

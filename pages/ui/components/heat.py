@@ -73,7 +73,9 @@ def explained_photo(
         class_name=class_name,
     )
     task = work_queue().get_or_start(Task("explanation", key, work, lane="light", owner=workspace().owner))
-    return result_of(task, _("Explaining …"), name="explaining")
+    pictures = result_of(task, _("Explaining …"), name="explaining")
+    alt = _("The photo, with the parts that support {name}").format(name=class_name)
+    return {**pictures, "alt": alt}
 
 
 def _explained(
@@ -93,7 +95,6 @@ def _explained(
         "photo": shown,
         # In the shape of the photo, so that the two cover each other wherever they are fitted into.
         "heat": heat_url(heat, photo.size),
-        "alt": _("The photo, with the parts that support {name}").format(name=class_name),
     }
 
 

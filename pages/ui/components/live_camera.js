@@ -84,7 +84,7 @@ function createLiveCamera() {
         viewing.isWaiting = false;
         if (!data.answers.length) return;
         find(".waiting").hidden = true;
-        showAnswers(find(".answers"), data.answers);
+        showAnswers(find(".answers"), data.answers, data.words.percent_sign);
         const now = Date.now();
         speak(now, data.answers.map(({ said }) => said).join(", "));
         viewing.answeredAt = [...viewing.answeredAt, now].filter((time) => now - time < RATE_OVER);
@@ -120,13 +120,13 @@ async function isCameraAllowed() {
 }
 
 // Rows are kept and only their numbers changed, so that the style sheet can move the bars.
-function showAnswers(place, answers) {
+function showAnswers(place, answers, sign) {
     while (place.children.length > answers.length) place.lastChild.remove();
     answers.forEach((answer, index) => {
         const block = place.children[index] ?? place.appendChild(newBlock());
         write(block.querySelector(".title"), answer.title);
         write(block.querySelector(".said"), answer.said);
-        showBars(block.querySelector(".bars"), answer);
+        showBars(block.querySelector(".bars"), answer, sign);
     });
 }
 
@@ -136,14 +136,14 @@ function newBlock() {
     return block;
 }
 
-function showBars(bars, { bars: rows, best }) {
+function showBars(bars, { bars: rows, best }, sign) {
     rows.forEach(([name, score], index) => {
         while (bars.children.length < (index + 1) * 3) addBar(bars);
         const [label, track, number] = [...bars.children].slice(index * 3, index * 3 + 3);
         write(label, name);
         label.classList.toggle("best", name === best);
         track.firstChild.style.transform = `scaleX(${score})`;
-        write(number, `${Math.round(score * 100)}\u00a0%`);
+        write(number, `${Math.round(score * 100)}${sign}`);
         number.classList.toggle("best", name === best);
     });
     while (bars.children.length > rows.length * 3) bars.lastChild.remove();

@@ -20,7 +20,7 @@ from pages.ui.components.camera import camera_component, camera_words
 from pages.ui.components.component import sent_message
 from transfer_core.errors import UnreadableImageError
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _
+from transfer_core.language import _, percent_sign
 from transfer_core.runs.training_run import TrainingRun
 
 MAX_BARS = 8
@@ -109,6 +109,7 @@ def _words() -> dict[str, str]:
         "keep": _("Keep this photo"),
         "waiting": _("Looking …"),
         "rate": _("{count} answers a second"),
+        "percent_sign": percent_sign(),
         "insecure": _(
             "The camera needs an https address, or the computer that runs the app. Use photos here."
         ),

@@ -54,7 +54,7 @@ def show_delete_button(
         args=(key,),
     )
     if session.question == key:
-        question = st.dialog(f"{label}?", on_dismiss=partial(ask, None))
+        question = st.dialog(_("{action}?").format(action=label), on_dismiss=partial(ask, None))
         question(_show_question)(session, sentences, delete, is_all=is_all)
 
 

@@ -15,7 +15,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.words import memory_words, plain
 from pages.ui.data.deleting import show_delete_button
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sentences
 from transfer_core.runs.deletion import clear_cache, delete_everything, delete_for_good, empty_trash
 from transfer_core.runs.storage import StoredItem
 from transfer_core.runs.trash import take_from_trash
@@ -36,13 +36,13 @@ def show_where() -> None:
     )
     if visitor().is_in_charge:
         stays = copies or _("They never leave it by themselves.")
-        st.markdown(f"{_('Your photos and models are on this computer.')} {stays}")
+        st.markdown(sentences(_("Your photos and models are on this computer."), stays))
         with st.expander(_("Where they are"), icon=":material/folder:"):
             st.code(str(workspace().root), language=None, wrap_lines=True)
     else:
         stays = copies or _("They are sent nowhere else.")
         where = _("Your photos and models are on your teacher's computer.")
-        st.markdown(f"{where} {stays}")
+        st.markdown(sentences(where, stays))
         st.markdown(_("Your teacher can see and delete them."))
     st.caption(
         _("Your browser keeps no photos, only a cookie that remembers who you are.")
@@ -98,7 +98,7 @@ def _show_rows(session: Session, title: str, items: Sequence[StoredItem]) -> Non
                     session,
                     f"delete-{item.kind}-{item.id}",
                     _("Delete for good"),
-                    [", ".join((_name(item), *_facts(item))), *_consequences(item)],
+                    [" · ".join((_name(item), *_facts(item))), *_consequences(item)],
                     partial(delete_for_good, workspace(), item.kind, item.id),
                 )
 

@@ -18,7 +18,7 @@ from transfer_core.errors import NotFoundError
 from transfer_core.export.bundle import ExportBundle
 from transfer_core.export.formats import ExportFormat
 from transfer_core.export.parity import Parity, verdict
-from transfer_core.language import _
+from transfer_core.language import _, sentences
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.task import Task, TaskProgress
 
@@ -42,7 +42,8 @@ def show_result(bundle: ExportBundle) -> None:
         st.markdown(f":material/verified: {verdict(bundle.parities)}")
     else:
         st.warning(
-            f"{verdict(bundle.parities)} {_('See the details before you use it.')}", icon=":material/warning:"
+            sentences(verdict(bundle.parities), _("See the details before you use it.")),
+            icon=":material/warning:",
         )
     if not bundle.has_present_model:
         st.warning(_("Your model has changed since then. Recreate this export."), icon=":material/update:")

@@ -24,7 +24,7 @@ from transfer_core.export.formats import get_format
 from transfer_core.export.preparation import num_bytes_to_fetch
 from transfer_core.export.web_page import read_web_page, web_page_size
 from transfer_core.export.web_runtime import ONNX_RUNTIME_WEB
-from transfer_core.language import _
+from transfer_core.language import _, sentences
 from transfer_core.runs.training_run import TrainingRun
 
 _NUM_ANSWERS = 3
@@ -128,10 +128,10 @@ def phone_address(run: TrainingRun) -> str:
 
 
 def _show_code(address: str) -> None:
-    sentences = [_("Scan it with a phone in the same network.")]
+    parts = [_("Scan it with a phone in the same network.")]
     if address.startswith("http:"):
-        sentences.append(_("Phones can take photos there; the live camera needs https."))
-    network.show_code(address, " ".join(sentences))
+        parts.append(_("Phones can take photos there; the live camera needs https."))
+    network.show_code(address, sentences(*parts))
 
 
 def _show_sketch(run: TrainingRun) -> None:

@@ -17,7 +17,7 @@ from pages.ui.images.problems import must_be_fixed
 from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, plural
+from transfer_core.language import _, names_list, plural
 
 _STRIPS_AT_FIRST = 6
 _STRIPS_A_PAGE = 24
@@ -68,7 +68,7 @@ def counted_words(dataset: ImageDataset) -> str:
     if tested := len(dataset.images_in("test")):
         sides.append(plural("{count} test photo", "{count} test photos", tested))
     return _("**{photos} in {classes}.** {sides}.").format(
-        photos=photos, classes=classes, sides=", ".join(sides)
+        photos=photos, classes=classes, sides=names_list(sides)
     )
 
 

@@ -17,7 +17,7 @@ from pages.ui.app.words import plain
 from transfer_core.backbones.registry import DEFAULT_BACKBONE
 from transfer_core.data.checks.photo_check import Problem, Suspicion, examine
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, language, plural, said
+from transfer_core.language import _, language, plural, said, sentences
 from transfer_core.work.task import Task, TaskProgress
 
 _MAX_SHOWN = 8
@@ -57,9 +57,7 @@ def show_to_dos(dataset: ImageDataset, problems: Sequence[Problem]) -> None:
         return
     with st.container(border=True, key="to-dos"):
         for problem in to_dos:
-            st.markdown(
-                f":material/radio_button_unchecked: **{plain(problem.title)}.** {plain(problem.sentence)}"
-            )
+            st.markdown(f":material/radio_button_unchecked: {_titled(problem)}")
             if problem.fix and st.button(
                 plain(problem.fix.title), icon=":material/build:", key=f"fix-{problem.kind}"
             ):
@@ -146,10 +144,14 @@ def _progress_words(progress: TaskProgress) -> str:
     return _("{done:,} of {total:,} photos").format(done=progress.num_done, total=progress.num_all)
 
 
+def _titled(problem: Problem) -> str:
+    return sentences(_("**{title}.**").format(title=plain(problem.title)), plain(problem.sentence))
+
+
 def _show_problem(session: Session, dataset: ImageDataset, problem: Problem) -> None:
     icon, color = _STYLES[problem.severity]
     with st.container(border=True, key=f"problem-{problem.kind}"):
-        st.markdown(f":{color}[{icon}] **{plain(problem.title)}.** {plain(problem.sentence)}")
+        st.markdown(f":{color}[{icon}] {_titled(problem)}")
         _show_pictures(session, dataset, problem)
         with st.container(horizontal=True):
             if problem.fix and st.button(

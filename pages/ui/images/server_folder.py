@@ -21,7 +21,7 @@ from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.server_folder import allowed_folder, images_root, subfolders
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _, plural
+from transfer_core.language import _, names_list, plural
 
 BATCH_FILES = 100
 _NUM_NAMES = 8
@@ -75,7 +75,7 @@ def _choose_folder(root: Path) -> str:
             break
         chosen.append(picked)
     if chosen and names:
-        listed = ", ".join(plain(name) for name in names[:_NUM_NAMES])
+        listed = names_list(plain(name) for name in names[:_NUM_NAMES])
         more = " …" if len(names) > _NUM_NAMES else ""
         st.caption(_("Folders in it: {names}").format(names=listed + more))
     return "/".join(chosen)

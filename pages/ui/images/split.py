@@ -10,11 +10,11 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.plotly_figure import show_figure
-from pages.ui.app.words import labelled, short_names
+from pages.ui.app.words import labelled, percent_format, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
-from transfer_core.language import _, number
+from transfer_core.language import _, names_list, number
 
 
 def show_split(dataset: ImageDataset) -> None:
@@ -91,7 +91,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
         yaxis={"autorange": "reversed", "type": "category"},
     )
     described = "; ".join(
-        labelled(name, ", ".join(labelled(title, number(counts[name])) for title, counts, *_look in parts))
+        labelled(name, names_list(labelled(title, number(counts[name])) for title, counts, *_look in parts))
         for name in dataset.class_names
     )
     show_figure(figure, "class-counts", described)
@@ -120,7 +120,7 @@ def _choose_share(dataset: ImageDataset) -> float:
         50,
         min(max(percent, 5), 50),
         step=5,
-        format="%d %%",
+        format=percent_format(),
         help=explain("validation"),
         key=f"share-{dataset.id}-{percent}",
     )

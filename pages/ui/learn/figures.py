@@ -23,7 +23,7 @@ from transfer_core.data.images.thumbnails import thumbnail
 from transfer_core.data.samples import list_samples
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.intervals import wilson_interval
-from transfer_core.language import _, percent, percent_range, plural
+from transfer_core.language import _, percent, percent_range, percent_sign, plural
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -33,7 +33,6 @@ _Points = Sequence[tuple[float, float]]
 _NUM_PHOTOS = 6
 _SIDE = 160  # pixels
 _HEIGHT = 240  # pixels of a chart
-_PER_CENT = "{value}\u00a0%"
 _TRAIN_COLOR, _VALIDATION_COLOR, _THIRD_COLOR = "#0e8a5f", "#d97706", "#3b82c4"
 
 
@@ -56,7 +55,13 @@ def show_depths(run: TrainingRun | None) -> None:
             for point in points
             if point.accuracy is not None
         ]
-        _bars(pairs, _("accuracy"), _PER_CENT, _("Accuracy by number of blocks that learn"), "depth-accuracy")
+        _bars(
+            pairs,
+            _("accuracy"),
+            "{value}" + percent_sign(),
+            _("Accuracy by number of blocks that learn"),
+            "depth-accuracy",
+        )
         return
     backbone = get_backbone(DEFAULT_BACKBONE)
     if run and not run.backbone.is_frozen_only:
@@ -131,7 +136,9 @@ def show_fit(run: TrainingRun | None) -> None:
             _("training photos"): [(one.epoch, round(100 * one.accuracy, 1)) for one in epochs],
             _("validation photos"): [(one.epoch, round(100 * one.val_accuracy, 1)) for one in epochs],
         }
-        _lines(scores, _("epoch"), _PER_CENT, _("Accuracy by epoch of your model"), "accuracy")
+        _lines(
+            scores, _("epoch"), "{value}" + percent_sign(), _("Accuracy by epoch of your model"), "accuracy"
+        )
         return
     generator = np.random.default_rng(3)
     x = np.linspace(0, 1, 10)
@@ -186,7 +193,7 @@ def _lines(
             "type": "value",
             "show": bool(axis),
             "axisLabel": {"formatter": formatter},
-            **({"min": 0, "max": 100} if formatter == _PER_CENT else {}),
+            **({"min": 0, "max": 100} if formatter.endswith("%") else {}),
         },
         "series": series,
     }

@@ -25,7 +25,7 @@ from pages.ui.learn.figures import (
 )
 from pages.ui.learn.race import show_race
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, number, percent, significant
+from transfer_core.language import _, number, percent, sentences, significant
 from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.all_photos import trains_on_all
@@ -293,8 +293,8 @@ def _see_fit(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     text = _("Your model: training accuracy {train}, validation accuracy {validation}.").format(
         train=percent(best.accuracy if best else 0.0), validation=percent(best.val_accuracy if best else 0.0)
     )
-    sentences = read_curves(snapshot, len(run.class_names))
-    return Example(" ".join([text, *sentences[:1]]), _("See it in your model"), Step.TRAIN.page)
+    curves = read_curves(snapshot, len(run.class_names))
+    return Example(sentences(text, *curves[:1]), _("See it in your model"), Step.TRAIN.page)
 
 
 def _see_validation(run: TrainingRun, snapshot: RunSnapshot) -> Example:
@@ -313,7 +313,7 @@ def _see_accuracy(run: TrainingRun, snapshot: RunSnapshot) -> Example:
     text = _("Your model: accuracy {accuracy}, measured on {count} photos.").format(
         accuracy=accuracy_words(evaluation), count=evaluation.num_images
     )
-    sentence = f"{text} {expected_sentence(evaluation)}"
+    sentence = sentences(text, expected_sentence(evaluation))
     return Example(sentence, _("See it in your model"), Step.RESULTS.page, "overview")
 
 

@@ -18,7 +18,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.samples import list_samples
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent
+from transfer_core.language import _, percent, percent_sign
 from transfer_core.runs.notes import RunNotes
 from transfer_core.runs.race import MOST_PHOTOS, Race, find_race, race_configs
 from transfer_core.runs.run_status import ACTIVE
@@ -168,7 +168,12 @@ def _spec(pretrained: RunSnapshot, scratch: RunSnapshot, *, is_animated: bool) -
             "max": num_epochs,
             "minInterval": 1,
         },
-        "yAxis": {"type": "value", "min": 0, "max": 100, "axisLabel": {"formatter": "{value}\u00a0%"}},
+        "yAxis": {
+            "type": "value",
+            "min": 0,
+            "max": 100,
+            "axisLabel": {"formatter": "{value}" + percent_sign()},
+        },
         "series": [
             {
                 "type": "line",

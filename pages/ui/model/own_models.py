@@ -24,7 +24,7 @@ from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.families import origin_words
 from transfer_core.backbones.own.exchange import export_source, import_source, import_weights
 from transfer_core.backbones.registry import get_backbone, list_backbones
-from transfer_core.language import _, percent
+from transfer_core.language import _, names_list, percent
 from transfer_core.runs.own_models import delete_source, lineage_of, make_source, runs_to_build_on
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import take_from_trash
@@ -91,7 +91,7 @@ def _show_run(session: Session, run: TrainingRun) -> None:
             facts = [plain(model_name(run))]
             if accuracy is not None:
                 facts.append(_("accuracy {share}").format(share=percent(accuracy)))
-            facts.append(plain(", ".join(run.class_names[:6])))
+            facts.append(plain(names_list(run.class_names[:6])))
             st.caption(" · ".join(facts))
         with st.container(width=180):
             if st.button(_("Build on this"), key=f"build-on-{run.id}", width="stretch"):

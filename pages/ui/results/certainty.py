@@ -23,7 +23,7 @@ from transfer_core.evaluation.outcomes import (
 from transfer_core.inference.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
 from transfer_core.inference.rejection import DEFAULT_SHARE, REJECTION_FILE, Rejection
 from transfer_core.inference.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
-from transfer_core.language import _, percent
+from transfer_core.language import _, percent, sentences
 from transfer_core.locks import changing
 from transfer_core.runs.training_run import TrainingRun
 
@@ -57,7 +57,7 @@ def _show_calibration(evaluation: Evaluation) -> None:
     confidence = sum(evaluation.measured_confidences) / evaluation.num_images
     text = _("Its confidence is **{confidence}** on average, and **{accuracy}** of its answers are correct.")
     text = text.format(confidence=percent(confidence), accuracy=percent(evaluation.accuracy))
-    st.markdown(f"{text} {_verdict(confidence - evaluation.accuracy)}")
+    st.markdown(sentences(text, _verdict(confidence - evaluation.accuracy)))
     show_reliability(evaluation)
     with st.expander(_("Details"), icon=":material/straighten:"):
         _show_calibration_details(evaluation)

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
 from pages.ui.app.session import Session
-from pages.ui.app.words import plain
+from pages.ui.app.words import percent_format, plain
 from pages.ui.components.confusion_matrix import choose_cell
 from pages.ui.images.edits import show_last_edit
 from pages.ui.results.photo_sets import PhotoSet, choose_set, show_not_evaluated
@@ -87,7 +87,7 @@ def _show_classes(evaluation: Evaluation) -> None:
             "support": evaluation.num_images,
         },
     ]
-    share: Any = {"format": "%.0f\u00a0%%", "min_value": 0, "max_value": 100, "color": "#14828c"}
+    share: Any = {"format": percent_format(), "min_value": 0, "max_value": 100, "color": "#14828c"}
     frame = pd.DataFrame(rows).round(3)
     frame[["precision", "recall", "f1"]] *= 100
     st.dataframe(

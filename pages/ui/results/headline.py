@@ -13,7 +13,7 @@ from pages.ui.app.words import accuracy_words, expected_sentence, labelled
 from pages.ui.results.photo_sets import PhotoSet
 from transfer_core.errors import TransferStudioError
 from transfer_core.evaluation.evaluation import Evaluation, occasion_sentence
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, percent, plural, sentences
 
 
 def show_headline(sets: Mapping[str, PhotoSet]) -> None:
@@ -23,7 +23,7 @@ def show_headline(sets: Mapping[str, PhotoSet]) -> None:
     if measured:
         with st.container(key="headline"):
             st.markdown(
-                f"{accuracy_sentence(measured)} {expected_sentence(measured)}",
+                sentences(accuracy_sentence(measured), expected_sentence(measured)),
                 help=explain("confidence interval"),
             )
             st.caption(labelled(sets["validation"].title, mistakes_words(measured)))

@@ -12,7 +12,7 @@ from pages.ui.app.task_progress import result_of
 from pages.ui.app.tasks import learning_curve_of, start_learning_curve
 from pages.ui.app.words import plain
 from transfer_core.evaluation.learning_curve import LearningCurve, enough_sentences
-from transfer_core.language import _, percent, percent_range
+from transfer_core.language import _, percent, percent_range, sentences
 from transfer_core.runs.corrections import dataset_of
 from transfer_core.runs.run_learning_curve import MeasuredCurve, can_be_measured, stored_curve
 from transfer_core.runs.training_run import TrainingRun
@@ -49,7 +49,7 @@ def _show_measured(measured: MeasuredCurve) -> None:
     if curve is None:
         st.caption(_("There are too few photos to find out. Add some more first."))
         return
-    st.markdown(plain(" ".join(enough_sentences(curve))))
+    st.markdown(plain(sentences(*enough_sentences(curve))))
     _show_chart(curve)
     st.caption(
         _("The band is the 95 % confidence interval. All points use the same {count} photos.").format(

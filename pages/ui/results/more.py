@@ -19,7 +19,7 @@ from transfer_core.evaluation.evaluation import (
     measured_sentence,
     seen_in_training_sentence,
 )
-from transfer_core.language import _, percent, percent_range, plural
+from transfer_core.language import _, percent, percent_range, plural, sentences
 from transfer_core.runs.run_evaluation import none_left
 from transfer_core.runs.training_run import TrainingRun
 
@@ -80,12 +80,12 @@ def _show_accuracies(sets: Mapping[str, PhotoSet], evaluations: Mapping[str, Eva
 
 def _show_in_words(sets: Mapping[str, PhotoSet], evaluations: Mapping[str, Evaluation]) -> None:
     validation = evaluations.get("validation")
-    sentences = [measured_sentence(validation)] if validation else []
-    if validation and not sentences[0] and not {"test", "new"} & evaluations.keys():
-        sentences = [_("Probably slightly lower in real use.")]
+    parts = [measured_sentence(validation)] if validation else []
+    if validation and not parts[0] and not {"test", "new"} & evaluations.keys():
+        parts = [_("Probably slightly lower in real use.")]
     if min(evaluation.num_images for evaluation in evaluations.values()) < _FEW_IMAGES:
-        sentences.append(_("More photos would make this more precise."))
-    st.caption(" ".join(sentences))
+        parts.append(_("More photos would make this more precise."))
+    st.caption(sentences(*parts))
     for name, evaluation in evaluations.items():
         if evaluation.num_seen_in_training:
             st.caption(labelled(sets[name].title, seen_in_training_sentence(evaluation)))

@@ -15,7 +15,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.open_source import open_archive
 from transfer_core.data.sources.upload import uploaded_file
-from transfer_core.language import _, plural
+from transfer_core.language import _, names_list, plural, sentences
 from transfer_core.runs.new_photos import NewPhotos, add_new_photos, forget_new_photos, new_photos_of
 from transfer_core.runs.training_run import TrainingRun
 
@@ -46,9 +46,9 @@ def show_new_photos(session: Session, run: TrainingRun) -> None:
 
 
 def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
-    sentences = [plural("{count} photo is here.", "{count} photos are here.", len(photos.images))]
+    parts = [plural("{count} photo is here.", "{count} photos are here.", len(photos.images))]
     if photos.num_seen_in_training:
-        sentences.append(
+        parts.append(
             plural(
                 "{count} more is not counted: it looks like a training photo.",
                 "{count} more are not counted: they look like training photos.",
@@ -56,10 +56,10 @@ def _show_present(run: TrainingRun, photos: NewPhotos) -> None:
             )
         )
     if photos.unknown_classes:
-        names = plain(", ".join(photos.unknown_classes))
-        sentences.append(_("Skipped, because it does not know these classes: {names}.").format(names=names))
+        names = plain(names_list(photos.unknown_classes))
+        parts.append(_("Skipped, because it does not know these classes: {names}.").format(names=names))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(" ".join(sentences))
+        st.markdown(sentences(*parts))
         if st.button(_("Remove these photos"), icon=":material/delete:", type="tertiary"):
             forget_new_photos(run)
             st.rerun()

@@ -29,7 +29,7 @@ from transfer_core.evaluation.image_map import MapMethod, chosen_for_map, lay_ou
 from transfer_core.inference.cached_outputs import cached_outputs
 from transfer_core.inference.certainty import Certainty
 from transfer_core.inference.predictor import ModelOutputs
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sentences
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.types import Array
 from transfer_core.work.task import Task, TaskProgress
@@ -44,7 +44,7 @@ class PhotoMap:
     """What the map shows.
 
     Args:
-        data: For the browser.
+        data: For the browser, still without texts.
         outcomes: Of the shown photos, by image id.
         num_images: How many photos there are, shown or not.
     """
@@ -77,7 +77,7 @@ def show_photo_map(session: Session, run: TrainingRun, sets: Mapping[str, PhotoS
 def _show_map(dataset: ImageDataset, drawn: PhotoMap) -> None:
     left, right = st.columns([3, 1], gap="medium")
     with left:
-        picked = choose_image(drawn.data, "image-map")
+        picked = choose_image(_in_words(drawn), "image-map")
         num_shown = len(drawn.outcomes)
         if num_shown < drawn.num_images:
             text = _("{count} of {total} photos are shown, evenly picked.")
@@ -126,7 +126,6 @@ def _photo_map(
             "y": round(float(place[1]), 3),
             "class_number": class_names.index(outcome.class_name),
             "is_wrong": not outcome.is_right,
-            "text": prediction_words(outcome),
             "source": source,
         }
         for outcome, place, source in zip(outcomes, lay_out(features, method), sources, strict=True)
@@ -135,7 +134,6 @@ def _photo_map(
         # Mistakes last: they are drawn on top.
         "points": sorted(points, key=lambda point: bool(point["is_wrong"])),
         "class_names": list(class_names),
-        "words": _words(len(points), sum(bool(point["is_wrong"]) for point in points)),
     }
     return PhotoMap(data, {outcome.image_id: outcome for outcome in outcomes}, len(known))
 
@@ -166,11 +164,20 @@ def _outcomes(run: TrainingRun, images: list[ImageRecord], probabilities: Array)
     return outcomes
 
 
+def _in_words(drawn: PhotoMap) -> dict[str, Any]:
+    """Return what the map shows with its texts, in the language of the person who looks."""
+    points = [
+        {**point, "text": prediction_words(drawn.outcomes[point["id"]])} for point in drawn.data["points"]
+    ]
+    num_wrong = sum(bool(point["is_wrong"]) for point in points)
+    return {**drawn.data, "points": points, "words": _words(len(points), num_wrong)}
+
+
 def _words(num_images: int, num_wrong: int) -> dict[str, str]:
     photos = plural("A map of {count} photo.", "A map of {count} photos.", num_images)
     mistakes = plural("{count} mistake.", "{count} mistakes.", num_wrong)
     return {
-        "described": f"{photos} {mistakes}",
+        "described": sentences(photos, mistakes),
         "right": _("correct"),
         "wrong": _("mistake"),
         "classes": _("Show only"),

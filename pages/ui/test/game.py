@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui.app.process import answer_version, predictor, stored_evaluation, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
+from pages.ui.app.words import labelled
 from pages.ui.components.guess_game import show_guess_game
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.photo_choice import photo_address
@@ -145,5 +146,5 @@ def _answer_row(who: str, name: str, is_right: bool) -> str:
     mark, words = ("check_circle", _("right")) if is_right else ("cancel", _("wrong"))
     return (
         f'<span><span class="differences-mark differences-{mark}" role="img" aria-label="{escape(words)}">'
-        f"{mark}</span> {escape(who)}: <strong>{escape(name)}</strong></span>"
+        f"{mark}</span> {labelled(escape(who), f'<strong>{escape(name)}</strong>')}</span>"
     )

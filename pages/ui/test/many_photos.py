@@ -17,7 +17,7 @@ from pages.ui.app.pictures import data_url
 from pages.ui.app.process import answer_version, predictor, work_queue, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import result_of
-from pages.ui.app.words import plain
+from pages.ui.app.words import percent_format, plain
 from pages.ui.results.photo_sets import dataset_of
 from pages.ui.test.add_test_photos import UnlabelledPhotos, collect_many_photos
 from pages.ui.test.answer import Runs
@@ -25,7 +25,7 @@ from pages.ui.test.predictions import show_card
 from transfer_core.errors import WorkspaceError
 from transfer_core.inference.answers import Answer, answers_csv, least_sure_first
 from transfer_core.inference.predictor import Prediction
-from transfer_core.language import _, percent, plural
+from transfer_core.language import _, names_list, percent, plural
 from transfer_core.runs.leakage import seen_in_training
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.tasks import answers_task
@@ -110,7 +110,7 @@ def _show_summary(run: TrainingRun, answers: Sequence[Answer], scored: Scored) -
     photos = plural("**{count} photo**", "**{count} photos**", len(scored))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(
-            _("{photos}: {answers}.").format(photos=photos, answers=", ".join(parts))
+            _("{photos}: {answers}.").format(photos=photos, answers=names_list(parts))
             if parts
             else _("No photo could be read.")
         )
@@ -204,7 +204,7 @@ def _columns() -> dict[str, Any]:
         "answer": config.TextColumn(_("Answer"), width=140, help=explain("i don't know")),
         "certainty": config.ProgressColumn(
             _("Probability"),
-            format="%.0f\u00a0%%",
+            format=percent_format(),
             min_value=0,
             max_value=100,
             width=140,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from pages.ui.app.words import percent_format
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, significant
+from transfer_core.language import _, number, percent, percent_sign, significant
 from transfer_core.training.curves import smoothed
 from transfer_core.training.rate_finder import RateCurve
 
@@ -27,13 +29,13 @@ def show_accuracy_chart(snapshot: RunSnapshot, *, height: int = 260) -> None:
         height: Pixels.
     """
     history = _history(snapshot, "accuracy", scale=100)
-    described = _described(history, _("Accuracy"), "{:.0f}\u00a0%")
+    described = _described(history, _("Accuracy"), lambda value: percent(value / 100))
     spec = _curve_spec(history, snapshot)
-    spec["tooltip"]["valueFormatter"] = "%.0f %%"
+    spec["tooltip"]["valueFormatter"] = percent_format()
     spec["yAxis"] |= {
         "max": 100,
         "interval": 25 if height >= _HEIGHT_OF_FIVE_TICKS else 50,
-        "axisLabel": {"formatter": "{value}\u00a0%"},
+        "axisLabel": {"formatter": "{value}" + percent_sign()},
     }
     if best := snapshot.best:
         _mark_best(spec, best.epoch, 100 * best.val_accuracy, is_low=best.val_accuracy < _LOW)
@@ -48,7 +50,7 @@ def show_loss_chart(snapshot: RunSnapshot, *, height: int = 260) -> None:
         height: Pixels.
     """
     history = _history(snapshot, "loss", scale=1)
-    described = _described(history, _("Loss"), "{:.2f}")
+    described = _described(history, _("Loss"), lambda value: number(value, 2))
     spec = _curve_spec(history, snapshot)
     spec["tooltip"]["valueFormatter"] = "%.3f"
     spec["series"] = _batch_series(snapshot) + spec["series"]
@@ -72,13 +74,13 @@ def _history(snapshot: RunSnapshot, measure: str, *, scale: int) -> pd.DataFrame
     )
 
 
-def _described(history: pd.DataFrame, title: str, number: str) -> str:
+def _described(history: pd.DataFrame, title: str, written: Callable[[float], str]) -> str:
     """Return the text for people who cannot see the chart."""
     if not len(history):
         return _("{title}. No epoch has ended yet.").format(title=title)
     epoch, train, validation = history.iloc[-1]
     return _("{title}. After {epochs} epochs: training {train}, validation {validation}.").format(
-        title=title, epochs=int(epoch), train=number.format(train), validation=number.format(validation)
+        title=title, epochs=int(epoch), train=written(train), validation=written(validation)
     )
 
 

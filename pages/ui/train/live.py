@@ -31,7 +31,7 @@ from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent
+from transfer_core.language import _, percent, sentences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.batches import photos_at, scored_images
@@ -113,7 +113,7 @@ def _stage_words(run_id: str, snapshot: RunSnapshot, place: int) -> str:
         return waiting_words(place, trainings().waiting_seconds(run_id))
     if trainings().status(run_id) == "queued":
         if trainings().is_remote:
-            return f"{waiting_for_computer_words()} {_('Yours starts by itself.')}"
+            return sentences(waiting_for_computer_words(), _("Yours starts by itself."))
         return _("Other work goes first. Your training starts by itself.")
     waiting = waiting_for_computer_words() if snapshot.is_lost else ""
     return _words_of_request(run_id, snapshot) or waiting or phase_words(snapshot)
@@ -133,7 +133,7 @@ def _words_of_request(run_id: str, snapshot: RunSnapshot) -> str:
             if left is None
             else _("Others wait: it goes on in {time}.").format(time=time_left_words(max(left, 3.0)))
         )
-        return f"{status_words('paused').icon} {_('Paused.')} {consequence}"
+        return f"{status_words('paused').icon} {sentences(_('Paused.'), consequence)}"
     if queue.is_to_pause(run_id):
         return _("Pausing after the present step …")
     if not queue.is_here(run_id):

@@ -29,7 +29,7 @@ from pages.ui.train.live import (
 from transfer_core.errors import NotFoundError, WorkspaceError
 from transfer_core.evaluation.evaluation import Evaluation, measured_sentence
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent, plural, said
+from transfer_core.language import _, percent, plural, said, sentences
 from transfer_core.runs.run_status import RunStatus
 from transfer_core.runs.training_run import TrainingRun
 
@@ -86,7 +86,7 @@ def _show_outcome(
                 if has_checkpoint
                 else _("Go on starts it again.")
             )
-            st.warning(f"{plain(said(snapshot.message)) or cut_off} {go_on}", icon=icon)
+            st.warning(sentences(plain(said(snapshot.message)) or cut_off, go_on), icon=icon)
 
 
 def _show_numbers(snapshot: RunSnapshot, evaluation: Evaluation | None) -> None:
