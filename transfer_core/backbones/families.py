@@ -10,13 +10,6 @@ from dataclasses import dataclass
 from transfer_core.backbones.backbone import RANDOM_WEIGHTS
 from transfer_core.language import N_, _, said
 
-# By the name of the backbone; the titles of all others are the same in every language.
-_TITLES = {
-    "efficientnet_lite0_careful": N_("EfficientNet-Lite0, careful"),
-    "efficientnet_lite0_lite2": N_("EfficientNet-Lite0 and Lite2"),
-    "efficientnet_lite0_regions": N_("EfficientNet-Lite0 by regions"),
-}
-
 
 @dataclass(frozen=True)
 class FamilyWords:
@@ -71,6 +64,14 @@ def family_words(family: str) -> FamilyWords:
         ),
         "tests": FamilyWords(_("For tests"), _("Only for tests: its weights are random.")),
     }[family]
+
+
+# By the name of the backbone; the titles of all others are the same in every language.
+_TITLES = {
+    "efficientnet_lite0_careful": N_("EfficientNet-Lite0, careful"),
+    "efficientnet_lite0_lite2": N_("EfficientNet-Lite0 and Lite2"),
+    "efficientnet_lite0_regions": N_("EfficientNet-Lite0 by regions"),
+}
 
 
 def backbone_title(name: str, title: str) -> str:
