@@ -144,7 +144,8 @@ def test_a_route_keeps_the_language_of_its_address(routes: Starlette) -> None:
     answer = ask(routes, "/join?lang=de&code=ABC", accept_language="zh-CN")
     assert "Der Klasse beitreten" in answer.text
     kept = answer.headers["set-cookie"]
-    assert kept.startswith(f"{LANGUAGE_COOKIE}=de;") and "Max-Age=31536000" in kept
+    assert kept == f"{LANGUAGE_COOKIE}=de; Path=/; Max-Age=31536000; SameSite=Lax"
+    assert ask(routes, "/join?lang=de", scheme="https").headers["set-cookie"] == f"{kept}; Secure"
     again = ask(routes, "/join", cookie=f"x; {LANGUAGE_COOKIE}=de", accept_language="zh-CN")
     assert "Der Klasse beitreten" in again.text and "set-cookie" not in again.headers
     assert 'href="?code=ABC&amp;lang=zh_CN" lang="zh-CN"' in answer.text
