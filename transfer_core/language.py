@@ -346,12 +346,13 @@ def _value(value: Any) -> Value:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)[:MOST_LETTERS]
     if isinstance(value, numbers.Integral):
-        return int(value) if abs(value) <= LARGEST_WHOLE else str(value)
+        whole = int(value)
+        return whole if abs(whole) <= LARGEST_WHOLE else str(whole)
     # JSON has no infinity and no NaN.
     return float(value) if math.isfinite(value) else str(float(value))
 
 
-def _plain_number(value: float) -> float:
+def _plain_number(value: Any) -> float:
     """Return a number of NumPy as one of Python, which alone can be stored."""
-    is_whole = isinstance(value, numbers.Integral) and abs(value) <= LARGEST_WHOLE
+    is_whole = isinstance(value, numbers.Integral) and abs(int(value)) <= LARGEST_WHOLE
     return int(value) if is_whole else float(value)

@@ -48,7 +48,7 @@ def family_words(family: str) -> FamilyWords:
             "DenseNet", _("Keeps early details to the end: often used for X-rays and microscopes.")
         ),
         "inception": FamilyWords(
-            "Inception and Xception",
+            _("Inception and Xception"),
             _("Sees small and large details at once, in larger photos."),
         ),
         "nasnet": FamilyWords(

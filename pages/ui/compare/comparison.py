@@ -22,7 +22,7 @@ from pages.ui.compare.table import RunRow, plain_title
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.evaluation.comparison import ChangedPhoto, Comparison, compare, reasoning, verdict
-from transfer_core.language import _, names_list, percent, percent_sign, plural
+from transfer_core.language import _, names_list, number_separators, percent, percent_sign, plural
 from transfer_core.runs.differences import difference_sentence, differences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.training.train import MODEL_FILE
@@ -88,7 +88,7 @@ def _value_words(value: object) -> str:
         return names_list(value) or _("none")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}".replace(".", number_separators()[0]) if isinstance(value, float) else str(value)
 
 
 def _show_curves(rows: Sequence[RunRow]) -> None:

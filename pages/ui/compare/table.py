@@ -179,7 +179,7 @@ def _cells(row: RunRow) -> dict[str, object]:
         "starred": row.notes.is_starred,
         "name": row.notes.name,
         "model": model_name(row.run),
-        "right": None if row.accuracy is None else 100 * row.accuracy,
+        "right": None if row.accuracy is None else round(100 * row.accuracy),
         "status": status_words(row.status).label,
         "learns": row.depth,
         "network": run_backbone_title(row.run),

@@ -23,7 +23,7 @@ from transfer_core.evaluation.outcomes import (
 from transfer_core.inference.calibration import MIN_IMAGES as MIN_IMAGES_TO_CALIBRATE
 from transfer_core.inference.rejection import DEFAULT_SHARE, REJECTION_FILE, Rejection
 from transfer_core.inference.rejection import MIN_IMAGES as MIN_IMAGES_TO_REFUSE
-from transfer_core.language import _, percent, sentences
+from transfer_core.language import _, number, percent, sentences
 from transfer_core.locks import changing
 from transfer_core.runs.training_run import TrainingRun
 
@@ -69,7 +69,7 @@ def _show_calibration_details(evaluation: Evaluation) -> None:
         st.metric(
             _("Before calibration"), percent(evaluation.uncalibrated_ece, digits=1), help=explain("ece")
         )
-        st.metric(_("Temperature"), f"{evaluation.temperature:.2f}", help=explain("temperature"))
+        st.metric(_("Temperature"), number(evaluation.temperature, 2), help=explain("temperature"))
     if evaluation.num_images < MIN_IMAGES_TO_CALIBRATE:
         st.caption(
             _("With fewer than {count} photos the confidence is not adjusted.").format(

@@ -19,7 +19,7 @@ from transfer_core.evaluation.evaluation import (
     measured_sentence,
     seen_in_training_sentence,
 )
-from transfer_core.language import _, percent, percent_range, plural, sentences
+from transfer_core.language import _, number, percent, percent_range, plural, sentences
 from transfer_core.runs.run_evaluation import none_left
 from transfer_core.runs.training_run import TrainingRun
 
@@ -111,6 +111,6 @@ def _show_more_metrics(evaluation: Evaluation) -> None:
     with st.container(horizontal=True, key="facts-evaluation"):
         if evaluation.top2_accuracy is not None:
             st.metric(_("Top-2 accuracy"), percent(evaluation.top2_accuracy), help=explain("top-2"))
-        st.metric(_("Log loss"), f"{evaluation.log_loss:.3f}", help=explain("log loss"))
+        st.metric(_("Log loss"), number(evaluation.log_loss, 3), help=explain("log loss"))
         if evaluation.roc_auc is not None:
-            st.metric(_("AUC, average"), f"{evaluation.roc_auc:.3f}", help=explain("roc"))
+            st.metric(_("AUC, average"), number(evaluation.roc_auc, 3), help=explain("roc"))

@@ -33,7 +33,7 @@ from transfer_core.classroom.visitor import (
     visitor_of,
 )
 from transfer_core.errors import TransferStudioError
-from transfer_core.language import _
+from transfer_core.language import _, sort_key
 
 DEVICE_SECONDS = 10 * 60
 _TEACHER_PAGE = "/Class"
@@ -203,7 +203,8 @@ def _join_page(
     languages = language_links(**({"code": code[:20]} if code else {}))
     code, name = escape(code[:20]), escape(name[:MAX_NAME_LENGTH])
     animals = "".join(
-        f'<button name="animal" value="{escape(animal)}">{escape(animal)}</button>' for animal in _animals()
+        f'<button name="animal" value="{escape(animal)}">{escape(animal)}</button>'
+        for animal in sorted(_animals(), key=sort_key)
     )
     return plain_page(
         _("Join the class"),

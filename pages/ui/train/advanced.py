@@ -28,7 +28,7 @@ from transfer_core.config import (
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.augmentation import Augmentation
 from transfer_core.data.pixels import readable_batches
-from transfer_core.language import _, number
+from transfer_core.language import _
 from transfer_core.training.all_photos import reason_against_all_photos
 from transfer_core.training.class_balance import class_weights
 from transfer_core.training.freezing import FreezePlan
@@ -248,12 +248,13 @@ def _show_class_weights(dataset: ImageDataset, config: TrainingConfig) -> None:
         return
     st.caption(_("Weight of a photo of each class:"))
     column = _("weight")
-    table = pd.DataFrame({_("class"): list(weights), column: list(weights.values())})
-    # The cells remain numbers behind their texts, so that a click on the header sorts by size.
+    table = pd.DataFrame({_("class"): list(weights), column: [round(one, 2) for one in weights.values()]})
+    # Numbers rather than texts, so that a click on the header sorts by size.
     st.dataframe(
-        table.style.format({column: lambda weight: number(weight, 2)}),
+        table,
         hide_index=True,
         width="content",
+        column_config={column: st.column_config.NumberColumn(format="localized")},
     )
 
 

@@ -31,7 +31,7 @@ from transfer_core.data.damage import damaged_photos_sentence
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import NotFoundError
 from transfer_core.events import RunSnapshot
-from transfer_core.language import _, percent, sentences
+from transfer_core.language import _, number, percent, sentences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.batches import photos_at, scored_images
@@ -199,11 +199,11 @@ def _show_details(snapshot: RunSnapshot) -> None:
         if snapshot.num_steps:
             unit = _("Photo") if counts_images else _("Step")
             st.metric(unit, _("{step:,} of {total:,}").format(step=snapshot.step, total=snapshot.num_steps))
-        st.metric(_("Photos a second"), f"{rate:,.0f}" if rate else "–")
+        st.metric(_("Photos a second"), number(rate) if rate else "–")
         if snapshot.batch_loss is not None and snapshot.batch_accuracy is not None:
             accuracy = percent(snapshot.batch_accuracy)
             st.metric(_("Training accuracy"), accuracy, help=explain("accuracy"))
-            st.metric(_("Loss"), f"{snapshot.batch_loss:.3f}", help=explain("loss"))
+            st.metric(_("Loss"), number(snapshot.batch_loss, 3), help=explain("loss"))
         if snapshot.learning_rate is not None:
             st.metric(_("Learning rate"), f"{snapshot.learning_rate:.1e}", help=explain("learning rate"))
         if snapshot.memory_bytes:
