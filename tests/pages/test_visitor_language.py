@@ -188,7 +188,7 @@ def test_a_selection_whose_label_has_a_date_is_kept(open_page: OpenPage, dataset
 def test_the_photo_check_of_each_visitor_is_in_their_language(
     open_page: OpenPage, page_workspace: Workspace, make_image: MakeImage
 ) -> None:
-    """Its findings are computed once for both."""
+    """Its findings are kept for later visitors."""
     photos = [uploaded_file(f"/{seed}.png", make_image("red", seed=seed)) for seed in range(5)]
     dataset = add_files(create_dataset(page_workspace, "reds"), photos, class_name="red")
     assert "Add a second class" in texts(open_page("2_Images", images=dataset.id))
