@@ -88,7 +88,7 @@ def _(message: str) -> str:
 
 
 def N_(message: str) -> str:
-    """Return a sentence unchanged, but put it into the catalogues; `said` translates it where it is shown."""
+    """Return a sentence unchanged, but put it into the catalogues: it is translated where it is shown."""
     return message
 
 
