@@ -38,6 +38,8 @@ _OWN_CATALOGUES = Path(__file__).parents[1] / "locale"
 _MOST_LEVELS = 8
 MOST_PARTS = 1000
 _LARGEST_ROUNDED = 1e15
+# Languages that separate thousands from five digits on (CLDR, minimum grouping digits); Babel always does.
+_LONG_NUMBERS_ALONE = ("es",)
 # After these ends of Chinese sentences there is no space.
 _WIDE_ENDS = ("。", "！", "？")  # noqa: RUF001
 # Behind its colon a placeholder may have a sign, separated thousands and a number of decimals.
@@ -254,7 +256,9 @@ def _compiled(code: str, folder: str) -> bytes:
 
 def _number(number: Number, locale: Locale) -> str:
     value = 100 * number.value if number.unit == "percent" else number.value
-    pattern = ("#,##0" if number.thousands else "0") + ("." + "0" * number.digits if number.digits else "")
+    is_short = locale.language in _LONG_NUMBERS_ALONE and abs(value) < 10_000
+    whole = "#,##0" if number.thousands and not is_short else "0"
+    pattern = whole + ("." + "0" * number.digits if number.digits else "")
     # Babel cannot round larger ones, infinity and NaN.
     is_usual = abs(value) < _LARGEST_ROUNDED
     shown: str = format_decimal(value, format=pattern, locale=locale) if is_usual else f"{value:g}"
