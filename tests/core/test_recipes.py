@@ -174,10 +174,10 @@ class TestSaidLater:
     @pytest.mark.parametrize(
         "text",
         [
-            number(np.int64(3)),  # type: ignore[arg-type]
+            number(np.int64(3)),
             number(np.float32(0.5), 1),
             percent(np.float64(0.5)),
-            plural("{count} photo", "{count} photos", np.int64(3)),  # type: ignore[arg-type]
+            plural("{count} photo", "{count} photos", np.int64(3)),
         ],
     )
     def test_a_number_of_numpy_can_be_stored(self, text: str) -> None:
