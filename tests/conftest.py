@@ -7,12 +7,14 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import write_po
 from PIL import Image
 
 from transfer_core.backbones.published.zoo_weights import URL_VARIABLE, WEIGHTS_VARIABLE
@@ -168,12 +170,14 @@ def image_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def write_catalogue(folder: Path, code: str, sentences: dict[str, str]) -> None:
-    """Write a small catalogue into a folder that `LOCALE_VARIABLE` can name."""
+def write_catalogue(folder: Path, code: str, sentences: Mapping[Any, Any]) -> None:
+    """Write a small catalogue into a folder that `LOCALE_VARIABLE` can name; the two forms of a plural are a tuple."""
     folder.mkdir(exist_ok=True)
-    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
-    entries = [f'msgid "{english}"\nmsgstr "{text}"\n\n' for english, text in sentences.items()]
-    (folder / f"{code}.po").write_text(header + "".join(entries), "utf-8")
+    catalogue = Catalog(locale=code)
+    for english, text in sentences.items():
+        catalogue.add(english, text)
+    with (folder / f"{code}.po").open("wb") as file:
+        write_po(file, catalogue)
 
 
 def near_duplicate(content: bytes) -> bytes:

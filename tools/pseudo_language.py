@@ -1,6 +1,6 @@
 """A language in which every sentence is English with accents, longer by two fifths, between brackets.
 
-On a page in it a text that was never translated, one glued of pieces, and one that is cut can be seen at once.
+A page in it shows at once which texts were never translated, are glued of pieces, or are cut.
 """
 
 from __future__ import annotations

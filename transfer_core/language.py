@@ -88,7 +88,7 @@ def _(message: str) -> str:
 
 
 def N_(message: str) -> str:
-    """Return a sentence unchanged; it is put into the catalogues, and translated with `_` where it is shown."""
+    """Return a sentence unchanged, but put it into the catalogues: it is translated where it is shown."""
     return message
 
 
@@ -227,13 +227,16 @@ def sort_key(text: str) -> tuple[str, str]:
 
 
 def stored(text: str) -> StoredText:
-    """Return a text as it is stored, to be said later in any language; one without values is its English alone."""
+    """Return the stored form of a text, which `said` shows in any language.
+
+    A sentence without values is stored as its English alone.
+    """
     recipe = text.recipe if isinstance(text, Message) else str(text)
     return recipe.text if isinstance(recipe, Sentence) and not recipe.plural and not recipe.values else recipe
 
 
 def said(text: StoredText) -> str:
-    """Return a stored text in the language of the visitor; a finished sentence where the catalogue knows it."""
+    """Return a stored text in the language of the visitor. A finished sentence is translated if a catalogue has it."""
     if isinstance(text, Message):
         return str(text)
     return Message(Sentence(text) if isinstance(text, str) else text)
@@ -265,13 +268,13 @@ def speaking(code: str) -> Iterator[None]:
 
 
 def ask_visitor(of_visitor: Callable[[], str]) -> None:
-    """Let a function name the language of whoever looks at the page of this thread; empty if there is nobody."""
+    """Set the function that returns the language of the visitor of this thread; empty in a thread without one."""
     global _of_visitor
     _of_visitor = of_visitor
 
 
 def default_language() -> str:
-    """Return the language for whoever chose none that there is: of the environment, otherwise English."""
+    """Return the language of `TRANSFER_STUDIO_LANGUAGE`; English if it is not set or the app does not have it."""
     return best_language([os.environ.get(LANGUAGE_VARIABLE, "")]) or ENGLISH
 
 
@@ -282,11 +285,11 @@ def languages() -> dict[str, str]:
 
 
 def best_language(wanted: Iterable[str]) -> str:
-    """Return the first language that there is for any of the wanted ones; empty if there is none.
+    """Return the first of the wanted languages that the app has; empty if it has none of them.
 
     Args:
         wanted: Codes as browsers and environments write them, such as `"zh-Hans-CN"`, `"de_AT.UTF-8"` or `"pt"`, the
-            most wanted first. Without a language of the region that of another region is taken.
+            most wanted first. If the app lacks the language of a region, it takes that of another region.
     """
     folder = os.environ.get(LOCALE_VARIABLE, "")
     return next((found for code in wanted if (found := _best(code, folder))), "")

@@ -42,7 +42,7 @@ _LARGEST_ROUNDED = 1e15
 _LONG_NUMBERS_ALONE = ("es",)
 # After these ends of Chinese sentences there is no space.
 _WIDE_ENDS = ("。", "！", "？")  # noqa: RUF001
-# What a placeholder may say behind its colon: thousands separated, and a number of decimals.
+# Behind its colon a placeholder may have a sign, separated thousands and a number of decimals.
 _PLACEHOLDER = re.compile(
     r"(?P<brace>{{|}})|{(?P<name>\w+)(?::(?P<sign>\+?)(?P<thousands>,?)(?:\.(?P<digits>\d)f)?)?}"
 )
@@ -87,6 +87,7 @@ class Sentence(
     values: Annotated[dict[_Text, Value], Meta(max_length=MOST_PARTS)] = {}
 
     def __hash__(self) -> int:
+        # The values are a dict, which has no hash.
         return hash((self.text, self.count))
 
 
@@ -143,7 +144,7 @@ def locale_of(code: str) -> Locale:
 
 
 class _Writing:
-    """Writes one recipe in a language. All it reads and writes has a limit, so that a stranger's ends soon as well."""
+    """Writes one recipe in a language, within limits, so that a recipe by a stranger ends soon too."""
 
     def __init__(self, code: str) -> None:
         self._code = code
@@ -152,7 +153,7 @@ class _Writing:
         self._letters_left = MOST_LETTERS
 
     def of(self, value: Value, level: int) -> str:
-        """Return a value in the language; nothing for one that lies too deep or comes too late."""
+        """Return a value in the language; empty if it is nested too deeply or the text is too long already."""
         if level > _MOST_LEVELS or self._letters_left < 0:
             return ""
         match value:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import write_po
 
+from tests.conftest import write_catalogue
 from transfer_core.backbones.runtime import load_keras
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -51,13 +50,8 @@ def use_catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UseCatalo
 
     def use(**languages: dict[str, str]) -> None:
         folder = tmp_path / "locale"
-        folder.mkdir()
         for code, sentences in languages.items():
-            catalogue = Catalog(locale=code)
-            for english, text in sentences.items():
-                catalogue.add(english, text)
-            with (folder / f"{code}.po").open("wb") as file:
-                write_po(file, catalogue)
+            write_catalogue(folder, code, sentences)
         monkeypatch.setenv(LOCALE_VARIABLE, str(folder))
         monkeypatch.delenv(LANGUAGE_VARIABLE, raising=False)
 

@@ -13,9 +13,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import read_po, write_po
 
+from tests.conftest import write_catalogue
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.imported_file import ImportedFile
@@ -87,20 +86,8 @@ CHINESE = {"The disk is full.": "磁盘已满。"}
 def catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(LANGUAGE_VARIABLE, raising=False)
     monkeypatch.setenv(LOCALE_VARIABLE, str(tmp_path))
-    for code, texts in (("de", GERMAN), ("zh_CN", CHINESE)):
-        catalogue = Catalog(locale=code)
-        for english, text in texts.items():
-            catalogue.add(english, text)
-        with (tmp_path / f"{code}.po").open("wb") as file:
-            write_po(file, catalogue)
-
-
-def add_to_catalogue(path: Path, english: str, text: str) -> None:
-    with path.open("rb") as file:
-        catalogue = read_po(file)
-    catalogue.add(english, text)
-    with path.open("wb") as file:
-        write_po(file, catalogue)
+    write_catalogue(tmp_path, "de", GERMAN)
+    write_catalogue(tmp_path, "zh_CN", CHINESE)
 
 
 def in_german(text: object) -> str:
@@ -187,10 +174,10 @@ class TestSaidLater:
     @pytest.mark.parametrize(
         "text",
         [
-            number(np.int64(3)),  # type: ignore[arg-type]
+            number(np.int64(3)),
             number(np.float32(0.5), 1),
             percent(np.float64(0.5)),
-            plural("{count} photo", "{count} photos", np.int64(3)),  # type: ignore[arg-type]
+            plural("{count} photo", "{count} photos", np.int64(3)),
         ],
     )
     def test_a_number_of_numpy_can_be_stored(self, text: str) -> None:
@@ -397,7 +384,7 @@ class TestInFiles:
         self, workspace: Workspace, make_image: Callable[..., bytes], tmp_path: Path
     ) -> None:
         english = "the same photo is already in the class {class_name} ({name})"
-        add_to_catalogue(tmp_path / "de.po", english, "dasselbe Foto ist schon in {class_name} ({name})")
+        write_catalogue(tmp_path, "de", {english: "dasselbe Foto ist schon in {class_name} ({name})"})
         image = make_image(seed=1)
         files = [ImportedFile((name, "1.png"), lambda: image) for name in ("cat", "dog")]
         with speaking("de"):
@@ -410,7 +397,7 @@ class TestInFiles:
         assert parse_text(content, "dataset.json", 1)["left_out"][0]["reason"]["kind"] == "sentence"
 
     def test_a_name_that_the_app_gave_is_the_persons_own(self, workspace: Workspace, tmp_path: Path) -> None:
-        add_to_catalogue(tmp_path / "de.po", "Drawings", "Zeichnungen")
+        write_catalogue(tmp_path, "de", {"Drawings": "Zeichnungen"})
         with speaking("de"):
             dataset = create_dataset(workspace, _("Drawings")).save()
         assert ImageDataset.read(dataset.folder).name == "Zeichnungen"

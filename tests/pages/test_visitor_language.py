@@ -144,7 +144,8 @@ def test_a_route_keeps_the_language_of_its_address(routes: Starlette) -> None:
     answer = ask(routes, "/join?lang=de&code=ABC", accept_language="zh-CN")
     assert "Der Klasse beitreten" in answer.text
     kept = answer.headers["set-cookie"]
-    assert kept.startswith(f"{LANGUAGE_COOKIE}=de;") and "Max-Age=31536000" in kept
+    assert kept == f"{LANGUAGE_COOKIE}=de; Path=/; Max-Age=31536000; SameSite=Lax"
+    assert ask(routes, "/join?lang=de", scheme="https").headers["set-cookie"] == f"{kept}; Secure"
     again = ask(routes, "/join", cookie=f"x; {LANGUAGE_COOKIE}=de", accept_language="zh-CN")
     assert "Der Klasse beitreten" in again.text and "set-cookie" not in again.headers
     assert 'href="?code=ABC&amp;lang=zh_CN" lang="zh-CN"' in answer.text
@@ -187,7 +188,7 @@ def test_a_selection_whose_label_has_a_date_is_kept(open_page: OpenPage, dataset
 def test_the_photo_check_of_each_visitor_is_in_their_language(
     open_page: OpenPage, page_workspace: Workspace, make_image: MakeImage
 ) -> None:
-    """Its findings are computed once for both."""
+    """Its findings are kept for later visitors."""
     photos = [uploaded_file(f"/{seed}.png", make_image("red", seed=seed)) for seed in range(5)]
     dataset = add_files(create_dataset(page_workspace, "reds"), photos, class_name="red")
     assert "Add a second class" in texts(open_page("2_Images", images=dataset.id))

@@ -16,7 +16,7 @@ import click
 from transfer_core.language import LANGUAGE_VARIABLE, _, best_language, languages, names_list, said, speaking
 from transfer_core.recipes import ENGLISH, compiled_catalogue
 
-# As gettext reads them: the first one that is set is the locale; a list of languages counts before it.
+# Gettext reads these: the first that is set is the locale, and a list of languages counts before it.
 _LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 _LIST_VARIABLE = "LANGUAGE"
 _NO_LANGUAGE = ("", "C", "POSIX")

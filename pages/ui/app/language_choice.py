@@ -31,11 +31,12 @@ def show_language_choice() -> None:
 
 
 def language_script() -> str:
-    """Return a script that names the language of the page to the browser, and keeps the one that was chosen."""
+    """Return a script that names the language of the page to the browser, and keeps the chosen one."""
     # Screen readers, hyphenation and the fonts of Chinese characters depend on it; Streamlit always writes "en".
     script = f"document.documentElement.lang = {json.dumps(language_tag())};"
     if chosen := chosen_language():
-        script += f" document.cookie = {json.dumps(language_cookie(chosen))};"
+        is_https = (st.context.url or "").startswith("https:")
+        script += f" document.cookie = {json.dumps(language_cookie(chosen, is_https=is_https))};"
     return f"<script>{script}</script>"
 
 

@@ -40,7 +40,9 @@ class SpeaksToVisitor:
 
         async def send_with_choice(message: Message) -> None:
             if asked and message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("Set-Cookie", language_cookie(asked))
+                MutableHeaders(scope=message).append(
+                    "Set-Cookie", language_cookie(asked, is_https=request.url.scheme == "https")
+                )
             await send(message)
 
         accepted = accepted_languages(request.headers.get("accept-language", ""))
@@ -72,9 +74,10 @@ def accepted_languages(header: str) -> list[str]:
     return sorted(wanted, key=lambda code: -qualities[code])
 
 
-def language_cookie(code: str) -> str:
+def language_cookie(code: str, *, is_https: bool) -> str:
     """Return a language as the cookie that keeps it, for a header or for a script."""
-    return f"{LANGUAGE_COOKIE}={code}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax"
+    cookie = f"{LANGUAGE_COOKIE}={code}; Path=/; Max-Age={COOKIE_SECONDS}; SameSite=Lax"
+    return f"{cookie}; Secure" if is_https else cookie
 
 
 def language_links(**query: str) -> str:

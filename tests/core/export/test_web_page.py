@@ -112,7 +112,7 @@ def open_file(
             opened.page.add_init_script(INIT_SCRIPT)
             if cookie:
                 # Pages from files have no cookies.
-                script = f"Object.defineProperty(document, 'cookie', {{ get: () => '{cookie}' }});"
+                script = f"Object.defineProperty(document, 'cookie', {{ get: () => {cookie} }});"
                 opened.page.add_init_script(script)
             opened.page.on("request", lambda request: opened.requests.append(request.url))
             opened.page.on("pageerror", lambda error: opened.messages.append(str(error)))
@@ -339,14 +339,17 @@ def test_one_file_speaks_the_language_of_each_browser(
     with speaking("pt_BR"):
         origin = _("Made in {place}.").format(place="Lisboa")
         write_web_page(folder, model, "Colours", origin, get_runtime(web_runtimes))
-    portuguese, choice = ("pt-BR", "Escolher fotos", "Feito em Lisboa."), f"a=b; {LANGUAGE_COOKIE}=pt_BR"
+    german = ("de", "Fotos wählen", "Made in Lisboa.")
+    portuguese = ("pt-BR", "Escolher fotos", "Feito em Lisboa.")
+    choice, sandbox = f"'a=b; {LANGUAGE_COOKIE}=pt_BR'", "{ throw new DOMException('', 'SecurityError'); }"
     for locale, query, cookie, (tag, choose, made) in (
-        ("de-AT", "", "", ("de", "Fotos wählen", "Made in Lisboa.")),
+        ("de-AT", "", "", german),
         ("en-GB", "", "", ("en", "Choose photos", "Made in Lisboa.")),
         ("it-IT", "", "", portuguese),
         ("de-DE", "?lang=pt", "", portuguese),
         ("de-DE", "", choice, portuguese),
-        ("de-DE", "?lang=klingon", "", ("de", "Fotos wählen", "Made in Lisboa.")),
+        ("de-DE", "?lang=klingon", "", german),
+        ("de-DE", "", sandbox, german),
     ):
         page = open_file(folder / PAGE_FILE, locale=locale, query=query, cookie=cookie).page
         expect(page.locator("html")).to_have_attribute("lang", tag)

@@ -14,9 +14,16 @@ let stream = null;
 // of whoever exported the page.
 function chosenLanguage() {
     const asked = new URLSearchParams(location.search).get("lang") ?? "";
-    const chosen = /\btransfer_studio_language=(\w+)/.exec(document.cookie)?.[1] ?? "";
-    const wanted = [asked, chosen, ...navigator.languages];
+    const wanted = [asked, keptLanguage(), ...navigator.languages];
     return wanted.map(bestLanguage).find(Boolean) ?? facts.language;
+}
+
+function keptLanguage() {
+    try {
+        return /\btransfer_studio_language=(\w+)/.exec(document.cookie)?.[1] ?? "";
+    } catch {
+        return ""; // A sandboxed frame may not read cookies.
+    }
 }
 
 // Without a language of the region, that of another region is taken.
