@@ -11,12 +11,7 @@ from tests.conftest import ROOT
 from transfer_core.language import _, percent, percent_range, plural
 
 # By the name of a translating call, how many of its arguments are sentences.
-NUM_SENTENCES = {"_": 1, "plural": 2}
-# Texts that are kept by a name and translated when they are shown, by the file that shows them.
-TRANSLATED_WHEN_SHOWN = {
-    "pages/ui/app/glossary.py": 1,
-    "transfer_core/data/samples.py": 1,
-}
+NUM_SENTENCES = {"_": 1, "N_": 1, "plural": 2}
 # The first argument of these is drawn as text, and so are the named ones of every call.
 DRAWN = {
     *("title", "header", "subheader", "markdown", "caption", "text", "write", "metric", "toast", "spinner"),
@@ -115,14 +110,13 @@ def test_a_share_is_written_with_a_space_that_no_line_breaks_at() -> None:
 def test_what_is_translated_is_a_whole_sentence_not_one_put_together() -> None:
     """A catalogue can only have what is written down: no f-string, no variable, no sum."""
     found = {place: len(put_together(code)) for place, code in sources().items()}
-    assert {place: count for place, count in found.items() if count} == TRANSLATED_WHEN_SHOWN
+    assert {place: count for place, count in found.items() if count} == {}
 
 
 def test_every_sentence_of_the_pages_is_translated() -> None:
     pages = {place: code for place, code in sources().items() if not place.startswith("transfer_core/")}
-    shown_by_name = {place for place in TRANSLATED_WHEN_SHOWN if "_EXPLANATIONS" in pages.get(place, "")}
-    assert len(pages) > 50 and shown_by_name == {"pages/ui/app/glossary.py"}
-    found = {place: untranslated(code) for place, code in pages.items() if place not in shown_by_name}
+    assert len(pages) > 50
+    found = {place: untranslated(code) for place, code in pages.items()}
     assert {place: texts for place, texts in found.items() if texts} == {}
 
 
@@ -176,9 +170,9 @@ END_OF_SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
 
 
 def sentences_of(code: str) -> Iterator[str]:
-    """Yield each sentence that is translated, and those of texts that are kept by a name."""
+    """Yield each sentence that is translated, but for tooltips and the help of commands, which explain more."""
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Call) and called(node) in NUM_SENTENCES:
+        if isinstance(node, ast.Call) and called(node) in NUM_SENTENCES.keys() - {"N_"}:
             for argument in node.args[: NUM_SENTENCES[called(node)]]:
                 if isinstance(argument, ast.Constant):
                     yield from END_OF_SENTENCE.split(argument.value)

@@ -14,7 +14,7 @@ from PIL import Image
 from transfer_core.data.sources.folder import folder_source
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.errors import NotFoundError
-from transfer_core.language import N_, _, names_list
+from transfer_core.language import N_, _, names_list, said
 from transfer_core.types import Array
 
 _PICTURES = Path(__file__).parent / "sample_pictures"
@@ -106,7 +106,7 @@ def get_sample(name: str) -> Sample:
 def _pictures(folder: str) -> list[ImportedFile]:
     """Return the pictures in a folder; their classes are data of the person from now on, so they are plain strings."""
     return [
-        replace(file, parts=(str.__str__(_(_CLASS_NAMES[file.parts[0]])), *file.parts[1:]))
+        replace(file, parts=(str.__str__(said(_CLASS_NAMES[file.parts[0]])), *file.parts[1:]))
         for file in folder_source(_PICTURES / folder)
     ]
 

@@ -1,6 +1,6 @@
 """Short explanations of the field's terms, the same wherever a term appears."""
 
-from transfer_core.language import N_, _
+from transfer_core.language import N_, said
 
 # In English here; put into the language of the person when shown.
 _EXPLANATIONS = {
@@ -235,4 +235,4 @@ def explain(term: str) -> str:
     Raises:
         KeyError: If the term is not in the glossary.
     """
-    return _(_EXPLANATIONS[term])
+    return said(_EXPLANATIONS[term])
