@@ -29,6 +29,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.advice import recommend
 from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import estimate_memory
+from transfer_core.work.cluster.nodes import memory_on_node
 from transfer_core.work.cluster.settings import CPUS_VARIABLE
 from transfer_core.work.executor import Execute, ProcessExecutor
 from transfer_core.work.sweep_queue import start_sweep
@@ -140,9 +141,8 @@ def measure_sizes(folder: Path, photos: Path | None, is_quick: bool, report: Rep
                     peak = max([peak, *map(_own_memory, cluster.workers())])
                     time.sleep(_SECONDS_BETWEEN_LOOKS)
                 run = TrainingRun.load(workspace, run_id)
-                estimate = estimate_memory(
-                    FreezePlan.of(choices, get_backbone(choices.backbone)), choices, dataset
-                )
+                plan = FreezePlan.of(choices, get_backbone(choices.backbone))
+                estimate = memory_on_node(estimate_memory(plan, choices, dataset))
                 when = f"{name}, {len(dataset.images)} photos, {num_cores} core{'s' if num_cores > 1 else ''}"
                 seconds = run.snapshot().seconds
                 on_one_core.setdefault(name, seconds)

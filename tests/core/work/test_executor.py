@@ -35,7 +35,6 @@ PATIENCE = 300  # seconds until a test gives up; nothing waits that long
 SCRIPTED_WORKER = """
 import os, sys
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
-from transfer_core.language import said
 from transfer_core.work import worker
 
 def execute(workspace, run, emit, should_stop):

@@ -39,13 +39,17 @@ from pathlib import Path
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.events import RunStarted
-from transfer_core.language import said
 from transfer_core.work import service
 from transfer_core.workspace import Workspace
 
+# In one piece: two threads write.
+def say(line):
+    sys.stdout.write(f"{line}\\n")
+    sys.stdout.flush()
+
 def execute(workspace, run, emit, should_stop):
     emit(RunStarted(100.0, 18, 6, 1))
-    print("training", flush=True)
+    say("training")
     sys.stdin.read()
 
 service.chosen_executor = lambda _default: execute
@@ -55,7 +59,7 @@ for person_id in sys.argv[2:]:
     trainings = served.trainings(server.person(person_id))
     (dataset_id,) = trainings.workspace.dataset_ids()
     dataset = ImageDataset.load(trainings.workspace, dataset_id)
-    print(trainings.submit(dataset, TrainingConfig(backbone="tiny_random")), flush=True)
+    say(trainings.submit(dataset, TrainingConfig(backbone="tiny_random")))
 sys.stdin.read()
 """
 

@@ -43,7 +43,7 @@ from transfer_core.work.cluster.messages import (
     SetState,
     StartJob,
 )
-from transfer_core.work.cluster.nodes import Need, Node, NodeKind, with_distinct_names
+from transfer_core.work.cluster.nodes import Need, Node, NodeKind, memory_on_node, with_distinct_names
 from transfer_core.work.cluster.room import Room
 from transfer_core.work.cluster.settings import cluster_settings, driver_environment
 from transfer_core.work.cluster.spread_folds import SpreadFolds, Watch
@@ -225,7 +225,7 @@ class ClusterExecutor:
         with suppress(TransferStudioError):
             dataset = ImageDataset.load(workspace, run.dataset_id)
             plan = FreezePlan.of(run.config, get_backbone(run.config.backbone, workspace))
-            memory = estimate_memory(plan, run.config, dataset)
+            memory = memory_on_node(estimate_memory(plan, run.config, dataset))
         return Need(float(self._settings.num_cpus_of_a_run), _rounded(memory))
 
     def _carry_out_run(self, job: _Job, run: TrainingRun, emit: Emit, watch: StopWatch) -> RunEnded:

@@ -14,6 +14,9 @@ from transfer_core.recipes import StoredText
 
 # Kind of the processor and of the GPUs. Nodes of one kind give the same results, and their times compare.
 NodeKind: TypeAlias = tuple[str, str]
+# Python, TensorFlow and Ray in a process of their own, which the estimate of a training does not count. Measured with
+# `python -m benchmarks.cluster --part sizes`: workers took up to 0.1 GB more than the estimate.
+_WORKER_BYTES = 150 * 10**6
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -59,6 +62,15 @@ class Need(msgspec.Struct, frozen=True):
     num_cpus: float = 1.0
     memory: int = 0
     num_gpus: float = 0.0
+
+
+def memory_on_node(estimate: int) -> int:
+    """Return the memory that a training takes of a node, in bytes: a worker process comes to what it takes in the app.
+
+    Args:
+        estimate: As `estimate_memory` gives it.
+    """
+    return estimate + _WORKER_BYTES
 
 
 def with_distinct_names(nodes: Collection[Node]) -> tuple[Node, ...]:

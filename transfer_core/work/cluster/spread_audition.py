@@ -20,7 +20,7 @@ from transfer_core.training.freezing import FreezePlan
 from transfer_core.training.resources import estimate_memory
 from transfer_core.work.cluster.cluster_executor import ClusterExecutor
 from transfer_core.work.cluster.job_kinds import AUDITION
-from transfer_core.work.cluster.nodes import NodeKind
+from transfer_core.work.cluster.nodes import NodeKind, memory_on_node
 from transfer_core.work.queue import WorkQueue
 from transfer_core.work.task import Lane, Task, TaskProgress
 from transfer_core.work.tasks import audition_work
@@ -112,7 +112,7 @@ class _Candidate(_Part):
         kind: NodeKind,
     ) -> None:
         config = TrainingConfig(backbone=backbone.name)
-        memory = estimate_memory(FreezePlan.of(config, backbone), config, dataset)
+        memory = memory_on_node(estimate_memory(FreezePlan.of(config, backbone), config, dataset))
 
         def work(task: _Audition) -> list[AuditionScore]:
             def report(progress: dict[str, Any]) -> None:

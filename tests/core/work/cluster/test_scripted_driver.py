@@ -26,7 +26,6 @@ DRIVER = """
 import json, os, sys, threading
 from pathlib import Path
 from transfer_core.events import BatchEnded, RunEnded, RunStarted, event_to_dict
-from transfer_core.language import said
 from transfer_core.work.cluster.messages import *
 from transfer_core.work.cluster.nodes import Node
 
