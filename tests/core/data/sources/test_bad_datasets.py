@@ -176,6 +176,7 @@ def test_not_enough_memory_half_way_keeps_the_small_pictures(tmp_path: Path, mak
         from PIL import Image
         from transfer_core.data.ingest import add_files, create_dataset
         from transfer_core.data.sources.open_source import open_source
+        from transfer_core.language import said
         from transfer_core.workspace import Workspace
         root = Path(sys.argv[1])
         # What is imported only when it is needed is there before memory becomes scarce.

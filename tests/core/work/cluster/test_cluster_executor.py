@@ -106,7 +106,7 @@ def test_node_with_another_version_is_refused_with_the_reason(cluster, executor,
     wait_until(lambda: len(executor.nodes) == 3)
     (refused,) = (node for node in executor.nodes if node.problem)
     own = importlib.metadata.version("keras")
-    assert refused.problem == f"{refused.name} has Keras 1.9; this computer has {own}."
+    assert said(refused.problem) == f"{refused.name} has Keras 1.9; this computer has {own}."
     cluster.raylets()[-1].kill()
     wait_until(lambda: len(executor.nodes) == 2)
 
