@@ -135,7 +135,7 @@ def placeholders(text: str) -> set[str]:
 
 
 def marks(text: str) -> Counter[str]:
-    """Return what a sentence holds besides words: Markdown as it is read, tags, icons, lines, spaces at the ends."""
+    """Return the marks of a sentence: its Markdown, tags, icons, line breaks, and spaces at the ends."""
     tokens = [token for block in _MARKDOWN.parse(text) for token in (block, *(block.children or ()))]
     found = Counter(_MARK.findall(text))
     found.update(

@@ -75,7 +75,7 @@ _TITLES = {
 
 
 def backbone_title(name: str, title: str) -> str:
-    """Return the title of a backbone in the language of the visitor, from its name and its title as it is stored."""
+    """Return the title of a backbone in the language of the visitor; `title` is the stored one."""
     return said(_TITLES[name]) if name in _TITLES else title
 
 

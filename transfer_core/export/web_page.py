@@ -152,7 +152,7 @@ def _texts(class_names: list[str], origin: str) -> dict[str, dict[str, str]]:
 def _words(class_names: list[str]) -> dict[str, str]:
     """Return the page's sentences; those for camera errors are keyed by the DOMException name."""
     return {
-        "classes": _("It tells apart: {names}.").format(names=names_list(class_names)),
+        "classes": _("Its classes: {names}.").format(names=names_list(class_names)),
         "loading": _("Getting the model ready …"),
         "cannotRun": _(
             "This browser cannot run the model ({reason}). Open this file in an up-to-date browser."
