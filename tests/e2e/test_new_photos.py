@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -152,6 +153,13 @@ def press_photos_with_the_keyboard(page: Page) -> None:
 
 def follow_a_link(page: Page) -> None:
     page.get_by_role("link", name="Learn").click()
+
+
+def test_a_model_that_is_deleted_meanwhile_is_said_on_the_page(person: Person, run: TrainingRun) -> None:
+    page = open_test(person, run)
+    expect(said_live(page)).to_have_text("red")
+    shutil.rmtree(run.folder)
+    expect(page.get_by_role("alert").filter(has_text="There is no model")).to_be_visible()
 
 
 @pytest.mark.parametrize("leave", [press_photos, press_photos_with_the_keyboard, follow_a_link])

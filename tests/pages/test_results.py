@@ -24,6 +24,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.folder import folder_source
+from transfer_core.errors import WorkspaceError
 from transfer_core.files import write_json
 from transfer_core.inference.calibration import Calibration
 from transfer_core.inference.predictor import Predictor
@@ -244,6 +245,20 @@ def test_a_chosen_limit_is_kept_with_the_model_and_the_test_page_obeys(
     (answer,) = [one.proto.body for one in test.get("html") if 'class="answer"' in one.proto.body]
     assert '<p class="answer-said">I don&#x27;t know</p>' in answer
     assert f"Best guess: {Predictor.load(run.folder).predict(content).best_guess}." in answer
+
+
+def test_a_limit_that_cannot_be_stored_is_said_once(
+    open_page: OpenPage, run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(rejection: Rejection, folder: Path) -> None:
+        raise WorkspaceError("The disk is full.")
+
+    page = open_part(open_page, run, "certainty")
+    monkeypatch.setattr(Rejection, "save_thresholds", refuse)
+    slider(page, "sure-coverage").set_value(0.5).run()
+    assert [error.value for error in page.error] == ["The disk is full."]
+    page.run()
+    assert not page.error and not page.exception
 
 
 def test_limits_of_one_run_never_reach_another(

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from html import escape
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -19,7 +19,7 @@ from pages.ui.app.look_ahead import look_ahead
 from pages.ui.app.person import show_received
 from pages.ui.app.process import prepare_process, visitor, work_queue
 from pages.ui.app.run_choice import show_model_name
-from pages.ui.app.session import Session, open_session, write_address
+from pages.ui.app.session import Session, keep_problem, open_session, take_problem, write_address
 from pages.ui.app.sidebar import show_sidebar, show_step_strip
 from pages.ui.app.steps import Step, step_state
 from pages.ui.app.task_progress import UnfinishedTaskError
@@ -70,6 +70,8 @@ def run_page(
         show_step_strip(session, step)
         show_model_name(session)
         _show_heading(f"{list(Step).index(step) + 1} · {step.title}" if step else title)
+    if problem := take_problem():
+        _show_problem(problem)
     guarded(show)(session)
     write_address(session)
 
@@ -117,21 +119,51 @@ def _skeleton() -> str:
 
 
 def guarded(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
-    """Wrap a function that draws, so that a `TransferStudioError` is shown as its message and logged."""
+    """Wrap a function that draws, so that a `TransferStudioError` is shown as its message and logged.
+
+    A callback is wrapped by `guarded_callback`.
+    """
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        try:
-            with work_queue().foreground():
-                function(*args, **kwargs)
-        except UnfinishedTaskError:
-            # Its progress is drawn; the page is drawn again when the task is over.
-            return
-        except TransferStudioError as error:
-            _logger.info("Shown to the person: %s", error, exc_info=error.__cause__)
-            st.error(plain(str(error)), icon=":material/error:")
+        if problem := _problem_of(partial(function, *args, **kwargs)):
+            _show_problem(problem)
 
     return call
+
+
+def guarded_callback(function: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Wrap a callback, so that the message of a `TransferStudioError` is logged, and shown when the page is redrawn.
+
+    A callback cannot draw: of a fragment, Streamlit would put it in the place of the top of the page.
+    """
+
+    @wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        if problem := _problem_of(partial(function, *args, **kwargs)):
+            keep_problem(problem)
+            # The fragment alone would be drawn, without the message.
+            st.rerun()
+
+    return call
+
+
+def _problem_of(action: Callable[[], None]) -> str:
+    """Return what a person is shown about an action that failed; empty if it did not."""
+    try:
+        with work_queue().foreground():
+            action()
+    except UnfinishedTaskError:
+        # Its progress is drawn; the page is drawn again when the task is over.
+        return ""
+    except TransferStudioError as error:
+        _logger.info("Shown to the person: %s", error, exc_info=error.__cause__)
+        return str(error)
+    return ""
+
+
+def _show_problem(problem: str) -> None:
+    st.error(plain(problem), icon=":material/error:")
 
 
 def require(session: Session, *steps: Step) -> bool:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _KEY = "session"
 _LANGUAGE_KEY = "chosen_language"
+_PROBLEM_KEY = "problem_of_a_callback"
 MAX_PASTED = 20
 # No network has more than 999 blocks, and int() refuses numbers of more than 4,300 digits.
 _DEPTH = re.compile(r"\d{1,3}", re.ASCII)
@@ -377,6 +378,17 @@ def keep_language(code: str) -> None:
     for key, value in st.session_state.items():
         if value and isinstance(value, str | list) and all(isinstance(part, str) for part in value):
             st.session_state[key] = value
+
+
+def keep_problem(text: str) -> None:
+    """Keep the message of a callback that failed, until a page shows it."""
+    st.session_state[_PROBLEM_KEY] = text
+
+
+def take_problem() -> str:
+    """Return the message that waits to be shown, once; empty for none."""
+    text: str = st.session_state.pop(_PROBLEM_KEY, "")
+    return text
 
 
 def without_teacher(run: TrainingRun) -> TrainingConfig:

@@ -6,7 +6,7 @@ import streamlit as st
 from msgspec import structs
 
 from pages.ui.app.session import Session
-from pages.ui.classroom.teacher import for_teacher
+from pages.ui.classroom.teacher import callback_for_teacher
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import Classroom
 from transfer_core.language import _
@@ -89,14 +89,14 @@ def _show_end(session: Session) -> None:
             _("New class code"),
             icon=":material/refresh:",
             key="new-code",
-            on_click=for_teacher(_change_code),
+            on_click=callback_for_teacher(_change_code),
             help=_("Who is in the class remains in it."),
         )
         st.button(
             _("Delete everything of this class"),
             icon=":material/delete_forever:",
             key="ask-forget-class",
-            on_click=for_teacher(_ask),
+            on_click=callback_for_teacher(_ask),
             args=(session,),
         )
 

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.network import code_image, network_address
 from pages.ui.app.page import guarded
 from pages.ui.app.session import Session
-from pages.ui.classroom.teacher import for_teacher
+from pages.ui.classroom.teacher import callback_for_teacher
 from pages.ui.server.attendance import attendance
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import ClassFacts, Classroom
@@ -34,14 +34,14 @@ def show_code_strip(session: Session) -> None:
                 _("Show large"),
                 icon=":material/fullscreen:",
                 key="show-code",
-                on_click=for_teacher(_project_code),
+                on_click=callback_for_teacher(_project_code),
                 args=(session,),
             )
             st.button(
                 _("Close the class") if facts.is_open else _("Open the class"),
                 icon=":material/lock:" if facts.is_open else ":material/lock_open:",
                 key="open-or-close",
-                on_click=for_teacher(_open_or_close),
+                on_click=callback_for_teacher(_open_or_close),
                 args=(not facts.is_open,),
                 help=_("While it is closed, nobody can join. The pupils' work is kept."),
             )

@@ -10,7 +10,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task
 from pages.ui.app.words import memory_words, plain
 from pages.ui.classroom.handing import show_missed
-from pages.ui.classroom.teacher import for_teacher
+from pages.ui.classroom.teacher import callback_for_teacher
 from pages.ui.server.class_routes import COLLECTED_PREFIX
 from pages.ui.server.service import service
 from transfer_core.classroom.collect import Collected, collect_task, collected_path
@@ -34,7 +34,7 @@ def show_collecting(_session: Session) -> None:
         icon=":material/inventory_2:",
         type="secondary" if is_there else "primary",
         key="collect",
-        on_click=for_teacher(_start),
+        on_click=callback_for_teacher(_start),
     )
 
 

@@ -12,7 +12,7 @@ from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
 from pages.ui.app.task_progress import show_task
 from pages.ui.app.words import distinct_labels, labelled, plain
-from pages.ui.classroom.teacher import for_teacher
+from pages.ui.classroom.teacher import callback_for_teacher
 from pages.ui.server.service import service
 from transfer_core.classroom.handout import HandedOut, Missed, hand_out_task
 from transfer_core.classroom.people import people
@@ -52,7 +52,7 @@ def show_handing_out(session: Session) -> None:
         icon=":material/outbox:",
         type="primary",
         key="hand-out",
-        on_click=for_teacher(_start),
+        on_click=callback_for_teacher(_start),
         args=(dataset_id, chosen or list(names), with_models),
     )
 

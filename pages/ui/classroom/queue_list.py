@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui.app.computers import show_computers, waiting_for_computer_words, with_computer
 from pages.ui.app.session import Session
 from pages.ui.app.words import phase_words, plain, status_words, time_left_words
-from pages.ui.classroom.teacher import for_teacher
+from pages.ui.classroom.teacher import callback_for_teacher, for_teacher
 from pages.ui.server.service import service
 from transfer_core.classroom.board import queued_trainings
 from transfer_core.classroom.people import people
@@ -57,7 +57,11 @@ def _show_task(task: TrainingTask, name: str) -> None:
                 ("last", _("Last"), ":material/vertical_align_bottom:", queue.move_last),
             ):
                 st.button(
-                    label, icon=icon, key=f"queue-{kind}-{run.id}", on_click=for_teacher(move), args=(task,)
+                    label,
+                    icon=icon,
+                    key=f"queue-{kind}-{run.id}",
+                    on_click=callback_for_teacher(move),
+                    args=(task,),
                 )
         is_stopping = task.should_stop()
         st.button(
@@ -65,7 +69,7 @@ def _show_task(task: TrainingTask, name: str) -> None:
             icon=":material/stop:",
             key=f"queue-stop-{run.id}",
             disabled=is_stopping,
-            on_click=for_teacher(task.request_stop),
+            on_click=callback_for_teacher(task.request_stop),
         )
     if task.state == "running":
         snapshot = task.live.log.snapshot.at(time.time())

@@ -11,7 +11,7 @@ from pages.ui.app.process import work_queue
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import follow, show_bar
 from pages.ui.app.words import plain
-from pages.ui.classroom.teacher import for_teacher
+from pages.ui.classroom.teacher import callback_for_teacher
 from pages.ui.server.service import service
 from transfer_core.classroom.facts import Classroom
 from transfer_core.classroom.people import get_person
@@ -68,7 +68,7 @@ def _ask(session: Session, words: str, label: str, task: Task[int]) -> None:
                 icon=":material/delete_forever:",
                 type="primary",
                 key="removal-yes",
-                on_click=for_teacher(_carry_out),
+                on_click=callback_for_teacher(_carry_out),
                 args=(session, task),
             )
             st.button(_("Keep"), key="removal-no", on_click=_drop_question, args=(session,))

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, guarded_callback
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session, widget_value
 from pages.ui.app.steps import Step
@@ -149,7 +149,7 @@ def _show_table(session: Session, rows: list[RunRow]) -> None:
         column_config=columns,
         height=min(38 + 35 * max(len(rows), 1), 430),
         key=key,
-        on_change=guarded(save_notes),
+        on_change=guarded_callback(save_notes),
         args=(session, rows, key),
     )
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.ui.app.arrivals import Recording
 from pages.ui.app.look_ahead import look_ahead
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, guarded_callback
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
@@ -58,7 +58,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
             "max_name_length": MAX_NAME_LENGTH,
             "words": _words(),
         },
-        on_frame_change=partial(guarded(_take_frame), session, target),
+        on_frame_change=partial(guarded_callback(_take_frame), session, target),
     )
     if recording is None:
         return

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.ui.app.arrivals import CardMessages
 from pages.ui.app.look_ahead import look_ahead
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded_callback
 from pages.ui.app.pictures import thumbnails
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, write_address
@@ -55,7 +55,7 @@ def show_class_cards(session: Session) -> None:
             "max_file_bytes": limits().file_bytes,
             "words": _words(),
         },
-        on_message_change=partial(guarded(_take_message), session),
+        on_message_change=partial(guarded_callback(_take_message), session),
     )
     write_address(session)
     if messages and not messages.is_shown:

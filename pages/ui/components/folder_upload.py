@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.app.arrivals import Upload
 from pages.ui.app.layout_question import declined, is_answered, received_thumbnail, unanswered
 from pages.ui.app.look_ahead import look_ahead
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded_callback
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session, component_value, write_address
 from pages.ui.app.upload_parts import (
@@ -64,7 +64,7 @@ def show_folder_upload(session: Session, dataset: ImageDataset | None, *, is_fol
             "asks": _wanted_thumbnails(session, upload) if upload and upload.listing else None,
             "words": _words(),
         },
-        on_batch_change=partial(guarded(_take_batch), session, dataset),
+        on_batch_change=partial(guarded_callback(_take_batch), session, dataset),
         on_thumbnails_change=partial(_take_thumbnails, session),
         on_left_change=partial(_end_left, session),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.app.arrivals import LiveAnswer
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded_callback
 from pages.ui.app.process import predictor
 from pages.ui.app.session import Session, component_value
 from pages.ui.app.words import model_name
@@ -55,7 +55,7 @@ def show_live_camera(
             ],
             "words": _words(),
         },
-        on_frame_change=partial(guarded(_take_frame), session, runs),
+        on_frame_change=partial(guarded_callback(_take_frame), session, runs),
         on_photo_change=partial(keep_photo, session),
         on_missing_change=partial(_take_absence, session),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.app.network import here_address
-from pages.ui.app.page import choose_part, guarded
+from pages.ui.app.page import choose_part, guarded_callback
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.server.api import PREFIX
@@ -72,7 +72,7 @@ def _block_texts() -> dict[str, str]:
     }
 
 
-@guarded
+@guarded_callback
 def _switch(session: Session, run: TrainingRun, *, is_on: bool) -> None:
     if is_on:
         session.new_key = (run.id, make_key(workspace(), run.id))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from pages.ui.app.glossary import explain
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, guarded_callback
 from pages.ui.app.process import limits_version, rejection
 from pages.ui.app.session import Session, widget_value
 from pages.ui.results.photo_sets import PhotoSet, show_not_evaluated
@@ -138,7 +138,7 @@ def _choose_share(run: TrainingRun, evaluation: Evaluation, thresholds: Rejectio
         ),
         help=explain("familiarity"),
         key=key,
-        on_change=guarded(_save),
+        on_change=guarded_callback(_save),
         args=(run, key, lambda stored, share: stored.with_familiar_share(share, familiarities)),
     )
 
@@ -164,7 +164,7 @@ def _choose_min_probability(run: TrainingRun, evaluation: Evaluation, thresholds
         format_func=lambda share: _("all") if share >= 1 else percent(share),
         help=None if by_error else explain("coverage"),
         key=key,
-        on_change=guarded(_save),
+        on_change=guarded_callback(_save),
         args=(run, key, lambda stored, share: stored.with_min_probability(probability(evaluation, share))),
     )
 

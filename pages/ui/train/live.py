@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui.app.computers import show_cluster_problem, show_computer, waiting_for_computer_words
 from pages.ui.app.glossary import explain
+from pages.ui.app.page import guarded_callback
 from pages.ui.app.process import trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import spoken_share
@@ -260,6 +261,6 @@ def _show_buttons(run_id: str, *, is_waiting: bool) -> None:
             icon=":material/stop:",
             key="stop",
             disabled=is_stopping,
-            on_click=queue.request_stop,
+            on_click=guarded_callback(queue.request_stop),
             args=(run_id,),
         )

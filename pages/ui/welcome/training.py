@@ -7,7 +7,7 @@ import time
 import streamlit as st
 
 from pages.ui.app.computers import show_cluster_problem, waiting_for_computer_words, with_computer
-from pages.ui.app.page import guarded
+from pages.ui.app.page import guarded, guarded_callback
 from pages.ui.app.process import stored_evaluation, trainings, workspace
 from pages.ui.app.run_choice import shown_run_id
 from pages.ui.app.sample_run import start_recommended
@@ -114,7 +114,7 @@ def _show_live(session: Session) -> None:
         width="stretch",
         key="quick-stop",
         disabled=queue.is_stopping(run_id),
-        on_click=queue.request_stop,
+        on_click=guarded_callback(queue.request_stop),
         args=(run_id,),
     )
     with st.container(key="quick-state"):
