@@ -40,6 +40,8 @@ CHINESE_TERMS = {
 PLACEHOLDER = re.compile(r"{\w+(:\+?,?(\.\d+f)?|!r)?}")
 # For the browser: Plotly writes these.
 PLOTLY = re.compile(r"%{[^{}]*}")
+MOST_WORDS = 15
+END_OF_SENTENCE = re.compile(r"(?<=[.!?…:])\s+")
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +227,14 @@ def test_the_app_speaks_the_pseudo_language(pseudo_file: Path) -> None:
         assert language() == PSEUDO
         assert str(_("Projects")) == pseudo("Projects")
         assert str(plural("{count} photo", "{count} photos", 2)) == pseudo("{count} photos").format(count=2)
+
+
+def num_words(sentence: str) -> int:
+    return sum(1 for word in sentence.split() if any(letter.isalnum() for letter in word))
+
+
+def test_english_sentences_are_short(template: Catalog) -> None:
+    keys = [message.id for message in template if message.id]
+    texts = [text for key in keys for text in ([key] if isinstance(key, str) else key)]
+    sentences = [sentence for text in texts for sentence in END_OF_SENTENCE.split(text)]
+    assert not [sentence for sentence in sentences if num_words(sentence) > MOST_WORDS]

@@ -65,7 +65,7 @@ def export_one(run_id: str, path: Path, root: Path | None, as_json: bool) -> Non
 @click.option("--weights-of", help="The file is a weights file (.h5) of this published network.")
 @common_options
 def import_one(path: Path, weights_of: str | None, root: Path | None, as_json: bool) -> None:
-    """Take in a model that was saved as a source or exported for Keras, or a weights file of Keras, to build on."""
+    """Take in a model to build on: saved as a source, exported for Keras, or its weights."""
     workspace = open_workspace(root)
     with path.open("rb") as content:
         if weights_of:

@@ -39,7 +39,7 @@ def classroom() -> None:
 @classroom.command()
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
 def certificate(hosts: tuple[str, ...]) -> None:
-    """Print the files of the certificate for these hosts and of its key, made if needed."""
+    """Print the files of the certificate for these hosts and its key, made if needed."""
     made = certificate_for(Workspace(default_workspace_root()), hosts)
     click.echo(made.chain)
     click.echo(made.key)
@@ -50,7 +50,7 @@ def certificate(hosts: tuple[str, ...]) -> None:
 @click.option("--here", required=True, help="Address for browsers of this computer.")
 @click.option("--open-browser", is_flag=True, help="Open the teacher's link on this computer.")
 def card(addresses: tuple[str, ...], here: str, open_browser: bool) -> None:
-    """Print address and code of the class once its server answers, and write the teacher's link."""
+    """Print address and code of the class once its server answers. Write the teacher's link."""
     workspace = Workspace(default_workspace_root())
     # At its start the server may forget the class of before, which changes code and link.
     _wait_for_server(here)

@@ -100,7 +100,7 @@ def start(own_address: str | None, port: int, cores: int | None) -> None:
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A file with the token of the cluster; by default it is read once and kept.",
+    help="A file with the cluster's token; by default it is read once and kept.",
 )
 @click.option("--new-token", is_flag=True, help="Read the token again, for another cluster.")
 @_own_address_option

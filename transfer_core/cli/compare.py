@@ -73,7 +73,7 @@ def sweep(
     as_json: bool,
     **choices: Any,
 ) -> None:
-    """Train on the same images at several freeze depths, and say which is the best trade-off."""
+    """Train on the same images at several freeze depths, and name the best trade-off."""
     workspace = open_workspace(root)
     if sweep_id:
         begun = load_sweep(workspace, sweep_id)

@@ -79,7 +79,7 @@ def ingest(
     root: Path | None,
     as_json: bool,
 ) -> None:
-    """Turn a folder of class folders, a zip or tar of one, a table of path,label or sample:NAME into a dataset."""
+    """Make a dataset of a folder of class folders, an archive, a table or sample:NAME."""
     workspace = open_workspace(root)
     dataset = dataset_from(workspace, source, seed, validation_split, layout, brightness)
     if folds or (ignore_own_split and dataset.split_by == "folders"):

@@ -58,7 +58,7 @@ _HELP = {
     "live_augmentation": N_("Vary images again in every epoch, without the feature cache."),
     "cache_dtype": N_("Precision of the cached features."),
     "teacher": N_(
-        "Id of a run, usually a larger one, whose answers are learned as well as the labels. "
+        "Id of a run, usually a larger one, whose answers are learned beside the labels. "
         "Where it has learned from all photos, the accuracy may be slightly too high."
     ),
     "teacher_share": N_("How much its answers count beside the labels."),

@@ -100,7 +100,7 @@ def evaluate_run(
     root: Path | None,
     as_json: bool,
 ) -> None:
-    """Score a run on images that its training had not learned from, or on a folder of class folders."""
+    """Score a run on images new to it, or on a folder of class folders."""
     workspace = open_workspace(root)
     run = TrainingRun.load(workspace, run_id)
     left_out: list[LeftOut] = []

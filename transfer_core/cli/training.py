@@ -57,7 +57,7 @@ def train(
     as_json: bool,
     **choices: Any,
 ) -> None:
-    """Train a classifier on a folder, a zip, a sample or a dataset that is there already."""
+    """Train a classifier on a folder, a zip, a sample or a dataset that exists."""
     workspace = open_workspace(root)
     config = config_from(choices)
     backbone = make_ready(workspace, config)

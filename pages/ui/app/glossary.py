@@ -20,8 +20,8 @@ _EXPLANATIONS = {
     ),
     "trade-off": N_("The fastest model whose accuracy is within one standard error of the best."),
     "distillation": N_(
-        "A large model teaches a small one, also with its doubts (knowledge distillation, Hinton and others, "
-        "2015). Both are measured on the same test photos."
+        "A large model teaches a small one, also with its doubts. This is knowledge distillation (Hinton and "
+        "others, 2015). Both are measured on the same test photos."
     ),
     "own model": N_(
         "Your model keeps the part that sees and gets a new last layer. This helps most when the new photos "
@@ -60,8 +60,8 @@ _EXPLANATIONS = {
     ),
     "memory": N_("How much of this computer's memory the app and the training use."),
     "schedule": N_(
-        "*New layer, then fine-tuning* trains the new layer first, then the trainable blocks too (Kumar et "
-        "al. 2022). *New layer only* stops before that. *All at once* is the textbook way. *Block by block* "
+        "*New layer, then fine-tuning* trains the new layer first, then the blocks too (Kumar 2022). *New "
+        "layer only* stops before that. *All at once* is the textbook way. *Block by block* "
         "unfreezes them from the end (Howard and Ruder 2018)."
     ),
     "early stopping": N_(
@@ -180,16 +180,15 @@ _EXPLANATIONS = {
         "once, so that you see how much is luck."
     ),
     "depth trade-off": N_(
-        "The fewest trainable blocks whose accuracy is within one standard error of the best (Breiman et al. "
-        "1984)."
+        "The fewest trainable blocks within one standard error of the best accuracy (Breiman 1984)."
     ),
     "shortcut": N_(
-        "Something that gives the class away in your photos only: a table, a wall, the light. The model is "
+        "What gives the class away in your photos only: a table, a wall, the light. The model is "
         "then right for the wrong reason, and fails elsewhere."
     ),
     "probability": N_("How confident the model is. All classes together make 100 %."),
     "confidence interval": N_(
-        "The accuracy on other photos of this kind lies here 19 times in 20 (95 %, Wilson). More photos make "
+        "The accuracy on other such photos lies here 19 times in 20 (95 %, Wilson). More photos make "
         "it narrower."
     ),
     "precision": N_("Of the photos predicted as this class, the share that is correct."),
@@ -210,19 +209,17 @@ _EXPLANATIONS = {
     "calibration": N_("Whether you can trust its confidence: of answers at 80 %, 80 % should be right."),
     "ece": N_("Calibration error (ECE): the average gap between confidence and accuracy. 0 is perfect."),
     "temperature": N_(
-        "Makes the confidence fit how often the model is right: lower above 1, higher below 1. It is used "
+        "Fits the confidence to how often the model is right. Above 1 lowers it, below 1 raises it. It is used "
         "only where it helps on other photos. The predicted class never changes (temperature scaling, Guo et "
         "al. 2017)."
     ),
     "two models": N_(
         "Both see the very same photo. Where they differ, one has learned something the other has not."
     ),
-    "i don't know": N_(
-        "No answer for unfamiliar photos, or where the model is not confident enough: only a best guess."
-    ),
+    "i don't know": N_("No answer for unfamiliar photos, or with too little confidence: only a best guess."),
     "familiarity": N_(
-        "How similar a photo is to the three most similar training photos (cosine similarity, scaled "
-        "locally)."
+        "How similar a photo is to the three most similar training photos. Measured by cosine similarity, "
+        "scaled locally."
     ),
     "coverage": N_("The share of photos that get an answer."),
     "most typical": N_("Photos of a class with the most confident correct answers."),
