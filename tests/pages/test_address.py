@@ -89,3 +89,15 @@ def test_ids_of_what_was_deleted_meanwhile_break_no_page(valid: dict[str, str], 
         "8_Compare", **{**valid, "compare": f"{new_id()},{valid['run']}", "view": "runs"}
     )
     assert page.query_params["compare"] == valid["run"]
+
+
+@pytest.mark.parametrize("name", ["model", "images", "run", "pick"])
+def test_a_link_to_what_is_not_here_says_so(name: str, valid: dict[str, str], open_page: OpenPage) -> None:
+    page = open_page("9_Learn", **{name: valid[name]})
+    assert not page.error
+    page = open_page("9_Learn", **{name: new_id()})
+    assert [error.value for error in page.error] == [
+        "This link names something that is not here. It may have been deleted."
+    ]
+    page.run()
+    assert not page.error

@@ -33,6 +33,7 @@ from transfer_core.data.images.grey_ranges import Brightness
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import NotFoundError, TransferStudioError
+from transfer_core.language import _
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.training.freezing import FreezePlan
@@ -348,8 +349,11 @@ def open_session() -> Session:
     """Return the person's session; after a refresh it is restored from the address."""
     person_id = visitor().person_id
     if _KEY not in st.session_state or st.session_state[_KEY].person_id != person_id:
-        st.session_state[_KEY] = session_from_address(st.query_params.to_dict())
+        asked = st.query_params.to_dict()
+        st.session_state[_KEY] = session_from_address(asked)
         st.session_state[_KEY].person_id = person_id
+        if _is_missed(asked, st.session_state[_KEY]):
+            keep_problem(_("This link names something that is not here. It may have been deleted."))
     session: Session = st.session_state[_KEY]
     _forget_deleted(session)
     write_address(session)
@@ -441,6 +445,17 @@ def session_from_address(values: dict[str, str]) -> Session:
     if values.get("show") == "code" or ID_PATTERN.fullmatch(values.get("show", "")):
         session.projected = values["show"]
     return session
+
+
+def _is_missed(asked: dict[str, str], session: Session) -> bool:
+    """Return whether an address names a model, photos or a run that it did not lead to."""
+    found = {
+        "model": session.backbone_name,
+        "images": session.dataset_id,
+        "run": session.run_id,
+        "pick": session.picked_run_id,
+    }
+    return any(asked.get(name) and asked[name] != value for name, value in found.items())
 
 
 def _forget_deleted(session: Session) -> None:
