@@ -219,6 +219,18 @@ def test_names_from_outside_are_shown_as_they_are(
     assert r"\*old\* \<b\>\:red\[x\]" in captions
 
 
+def test_classes_stand_in_the_order_of_the_alphabet(
+    open_page: OpenPage, page_workspace: Workspace, image_folder: Path
+) -> None:
+    names = {"red": "äpfel", "green": "Zebra", "blue": "ball"}
+    for old, new in names.items():
+        (image_folder / old).rename(image_folder / new)
+    dataset = add_files(create_dataset(page_workspace, "mixed"), folder_source(image_folder))
+    page = open_page("2_Images", images=dataset.id)
+    (strips,) = [found.proto.body for found in page.get("html") if 'class="class-strips"' in found.proto.body]
+    assert sorted(names.values(), key=strips.index) == ["äpfel", "ball", "Zebra"]
+
+
 def test_earlier_images_can_be_taken_again(open_page: OpenPage, dataset: ImageDataset) -> None:
     page = open_page("2_Images")
     page.button_group[0].set_value("Earlier photos").run()

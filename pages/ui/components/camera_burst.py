@@ -23,7 +23,7 @@ from transfer_core.data.ingest import add_to_latest, create_dataset
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, TransferStudioError
-from transfer_core.language import _, plural
+from transfer_core.language import _, plural, sort_key
 from transfer_core.runs.recordings import discard_recording
 
 _KEY = "camera-burst"
@@ -54,7 +54,7 @@ def show_camera_burst(session: Session, dataset: ImageDataset | None) -> None:
             "num_frames": recording.num_frames if recording else 0,
             "is_complete": bool(recording and recording.is_complete),
             "has_failed": bool(recording and recording.problem),
-            "class_names": list(target.class_names) if target else [],
+            "class_names": sorted(target.class_names, key=sort_key) if target else [],
             "max_name_length": MAX_NAME_LENGTH,
             "words": _words(),
         },

@@ -23,7 +23,7 @@ from transfer_core.data.limits import limits
 from transfer_core.data.sources.imported_file import MAX_NAME_LENGTH, ImportedFile, clean_name
 from transfer_core.data.sources.upload import uploaded_file
 from transfer_core.errors import IngestError, InvalidConfigError, TransferStudioError
-from transfer_core.language import _
+from transfer_core.language import _, sort_key
 
 _KEY = "class-cards"
 _THUMBNAILS_SHOWN = 12
@@ -68,12 +68,17 @@ def _classes(dataset: ImageDataset | None) -> list[dict[str, Any]]:
     if dataset is None:
         return []
     found = []
-    for name, count in dataset.counts().items():
+    counts = dataset.counts()
+    for name in sorted(counts, key=sort_key):
         images = [image for image in dataset.images if image.class_name == name]
         newest = sorted(images, key=lambda image: image.number, reverse=True)[:_THUMBNAILS_SHOWN]
         paths = tuple(str(dataset.image_path(image)) for image in newest)
         found.append(
-            {"name": name, "count": count, "thumbnails": [*filter(None, thumbnails(paths, _THUMBNAIL_SIDE))]}
+            {
+                "name": name,
+                "count": counts[name],
+                "thumbnails": [*filter(None, thumbnails(paths, _THUMBNAIL_SIDE))],
+            }
         )
     return found
 

@@ -64,7 +64,9 @@ def show_tiles(
         are_out: Whether the images are excluded and can be included.
         can_confirm: Whether their labels can be confirmed.
     """
-    action = choose_tiles(tiles, dataset.class_names, key, are_out=are_out, can_confirm=can_confirm)
+    action = choose_tiles(
+        tiles, sorted(dataset.class_names, key=sort_key), key, are_out=are_out, can_confirm=can_confirm
+    )
     if action:
         guarded(_act)(dataset, action)
 

@@ -17,7 +17,7 @@ from pages.ui.images.problems import must_be_fixed
 from transfer_core.data.checks.notices import read_as_sentence
 from transfer_core.data.checks.photo_check import Problem
 from transfer_core.data.dataset import ImageDataset
-from transfer_core.language import _, names_list, plural
+from transfer_core.language import _, names_list, plural, sort_key
 
 _STRIPS_AT_FIRST = 6
 _STRIPS_A_PAGE = 24
@@ -74,7 +74,7 @@ def counted_words(dataset: ImageDataset) -> str:
 
 def show_class_strips(dataset: ImageDataset) -> None:
     """Draw a row of photos of each class, with its name and count."""
-    names: Sequence[str] = dataset.class_names
+    names: Sequence[str] = sorted(dataset.class_names, key=sort_key)
     if len(names) > _STRIPS_AT_FIRST:
         shows_all = st.toggle(
             _("Show all {count} classes").format(count=len(names)), key=f"all-classes-{dataset.id}"

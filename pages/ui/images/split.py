@@ -14,7 +14,7 @@ from pages.ui.app.words import labelled, percent_format, short_names
 from transfer_core.config import MAX_FOLDS, MIN_FOLDS, bounds_of
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.records import SplitBy
-from transfer_core.language import _, names_list, number
+from transfer_core.language import _, names_list, number, sort_key
 
 
 def show_split(dataset: ImageDataset) -> None:
@@ -64,15 +64,16 @@ def _show_class_counts(dataset: ImageDataset) -> None:
     ]
     if dataset.images_in("test"):
         parts.append((_("◆ test photos"), dataset.counts("test"), " ◆", "#009e73", "#000000"))
-    labels = short_names(dataset.class_names)
+    names = sorted(dataset.class_names, key=sort_key)
+    labels = short_names(names)
     figure = go.Figure(
         [
             go.Bar(
                 name=title,
-                y=[escape(labels[name]) for name in counts],
-                x=list(counts.values()),
+                y=[escape(labels[name]) for name in names],
+                x=[counts[name] for name in names],
                 orientation="h",
-                text=[f"{number(count)}{mark}" for count in counts.values()],
+                text=[f"{number(counts[name])}{mark}" for name in names],
                 textposition="inside",
                 textangle=0,
                 insidetextanchor="middle",
@@ -84,7 +85,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
     )
     figure.update_layout(
         barmode="stack",
-        height=90 + 34 * len(dataset.class_names),
+        height=90 + 34 * len(names),
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom", "traceorder": "normal"},
         xaxis={"title": _("photos")},
@@ -92,7 +93,7 @@ def _show_class_counts(dataset: ImageDataset) -> None:
     )
     described = "; ".join(
         labelled(name, names_list(labelled(title, number(counts[name])) for title, counts, *_look in parts))
-        for name in dataset.class_names
+        for name in names
     )
     show_figure(figure, "class-counts", described)
 

@@ -25,7 +25,7 @@ from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.images.thumbnails import stored_thumbnail
 from transfer_core.data.limits import limits
 from transfer_core.errors import InvalidConfigError, NotFoundError, TransferStudioError
-from transfer_core.language import _, language_tag
+from transfer_core.language import _, language_tag, sort_key
 
 PREFIX = "/phone"
 MAX_NAME_LENGTH = 60
@@ -175,7 +175,7 @@ def _classes(dataset: ImageDataset | None) -> list[dict[str, Any]]:
     """Return name, count and the ids of the newest photos of each class."""
     if dataset is None:
         return []
-    newest: dict[str, list[str]] = {name: [] for name in dataset.class_names}
+    newest: dict[str, list[str]] = {name: [] for name in sorted(dataset.class_names, key=sort_key)}
     for image in sorted(dataset.images, key=lambda image: -image.number):
         if len(newest[image.class_name]) < _PHOTOS_SHOWN:
             newest[image.class_name].append(image.id)
