@@ -19,6 +19,8 @@ _SECONDS_BETWEEN_REQUESTS = 1.0
 _SECONDS_UNTIL_AWAY = 5.0
 # The first worker of a node unpacks the code.
 _SECONDS_OF_A_PROBE = 120.0
+# A full disk may have been tidied up, an installation mended.
+_SECONDS_UNTIL_ASKED_AGAIN = 60.0
 _LONGEST_REASON = 200
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +42,9 @@ class NodeWatch:
         self._on_problem = on_problem
         # Of the code that was sent; an update of the app on disk comes with its next start.
         self._own = node_facts()
-        self._probed: dict[str, Future[Node]] = {}
+        self._probed: dict[str, Node] = {}
+        self._probes: dict[str, Future[Node]] = {}
+        self._asked_at: dict[str, float] = {}
         self._probing = ThreadPoolExecutor(16, thread_name_prefix="nodes")
         # Behind the probes of many new nodes the head would seem not to answer.
         self._requesting = ThreadPoolExecutor(1, thread_name_prefix="head")
@@ -58,18 +62,31 @@ class NodeWatch:
         while True:
             table = self._answer(self._requesting.submit(_table))
             alive = {node["NodeID"]: node for node in table if node["Alive"]}
-            for node_id in set(self._probed) - set(alive):
-                del self._probed[node_id]
+            for kept in (self._probed, self._probes, self._asked_at):
+                for node_id in set(kept) - set(alive):
+                    del kept[node_id]
+            for node_id in [node_id for node_id, probe in self._probes.items() if probe.done()]:
+                self._probed[node_id] = self._probes.pop(node_id).result()
             for node_id, facts in alive.items():
-                if node_id not in self._probed and facts["Resources"].get("CPU", 0) > 0:
-                    self._probed[node_id] = self._probing.submit(_probed_node, facts, self._own)
+                if facts["Resources"].get("CPU", 0) > 0 and self._is_to_be_asked(node_id):
+                    self._probes[node_id] = self._probing.submit(_probed_node, facts, self._own)
+                    self._asked_at[node_id] = time.monotonic()
             # At the start all nodes are sent at once, so that none is taken for the largest too early.
-            if sent is not None or all(probe.done() for probe in self._probed.values()):
-                nodes = tuple(probe.result() for probe in self._probed.values() if probe.done())
+            if sent is not None or not self._probes:
+                nodes = tuple(self._probed.values())
                 if nodes != sent:
                     sent = nodes
                     self._on_nodes(nodes)
             time.sleep(_SECONDS_BETWEEN_REQUESTS)
+
+    def _is_to_be_asked(self, node_id: str) -> bool:
+        """Return whether a node is new, or was refused some time ago."""
+        if node_id in self._probes:
+            return False
+        node = self._probed.get(node_id)
+        if node is None:
+            return True
+        return bool(node.problem) and time.monotonic() - self._asked_at[node_id] > _SECONDS_UNTIL_ASKED_AGAIN
 
     def _answer(self, table: Future[list[dict[str, Any]]]) -> list[dict[str, Any]]:
         if wait([table], _SECONDS_UNTIL_AWAY).done:

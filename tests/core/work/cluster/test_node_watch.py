@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from queue import Queue
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,8 @@ class Head:
         self.was_requested_again = threading.Event()
         self.has_ended = threading.Event()
         self.is_over = False
+        self.now = 0.0
+        self.problem = ""
         self._num_requests = 0
 
     def table(self) -> list[dict[str, object]]:
@@ -41,7 +44,7 @@ class Head:
 
     def probed(self, row: dict[str, object], _own: object) -> Node:
         self.may_go_on.wait(PATIENCE)
-        return Node(str(row["NodeID"]), "lab", "10.0.0.1", 1.0)
+        return Node(str(row["NodeID"]), "lab", "10.0.0.1", 1.0, problem=self.problem)
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def head(monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
     head = Head()
     monkeypatch.setattr(node_watch, "_table", head.table)
     monkeypatch.setattr(node_watch, "_probed_node", head.probed)
-    monkeypatch.setattr(node_watch, "time", SimpleNamespace(sleep=head.sleep))
+    monkeypatch.setattr(node_watch, "time", SimpleNamespace(sleep=head.sleep, monotonic=lambda: head.now))
     yield head
     head.is_over = True
     head.may_answer.set()
@@ -83,3 +86,18 @@ def test_says_that_the_head_does_not_answer_and_that_it_does_again(
     assert has_spoken.acquire(timeout=PATIENCE)
     assert "does not answer" in sentences[0]
     assert sentences[1] == ""
+
+
+def test_refused_node_is_asked_again_after_a_minute(head: Head) -> None:
+    sent: Queue[tuple[Node, ...]] = Queue()
+    head.problem = "The disk is full."
+    head.may_answer.set()
+    head.may_go_on.set()
+    NodeWatch(sent.put, lambda sentence: None).start()
+    assert [node.problem for node in sent.get(timeout=PATIENCE)] == ["The disk is full."] * 20
+    head.problem = ""
+    head.now = 61.0
+    nodes = sent.get(timeout=PATIENCE)
+    while any(node.problem for node in nodes):
+        nodes = sent.get(timeout=PATIENCE)
+    assert len(nodes) == 20
