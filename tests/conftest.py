@@ -33,7 +33,8 @@ from transfer_core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 COLORS = {"blue": (30, 60, 200), "green": (40, 170, 60), "red": (210, 40, 40)}
-BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The shell draws the same pages with half the work: no window, no menus, no process for a graphics card.
+BROWSER_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 # The value of the environment, which `no_downloads` overrides.
 NPM_REGISTRY = os.environ.get(REGISTRY_VARIABLE)
 REQUIRE_BROWSER_VARIABLE = "TRANSFER_STUDIO_REQUIRE_BROWSER"
