@@ -73,7 +73,9 @@ def _num_operations(layer: keras.Layer) -> int:
 
 
 def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[str]]:
-    """Return the names of the layers of each block: all inputs of its last layer that are in no earlier block.
+    """Return the names of the layers of each block, from behind the block before it to its own last layer.
+
+    Keras orders layers by their distance from the output. A block ends in a cut, so its layers follow each other.
 
     Args:
         model: The backbone, or a classifier on it.
@@ -82,14 +84,13 @@ def layers_by_block(model: keras.Model, backbone: Backbone) -> dict[Block, list[
     Raises:
         ValueError: If the model lacks the last layer of a block.
     """
-    import keras
-
-    seen: set[str] = set()
+    names = [layer.name for layer in model.layers]
     found: dict[Block, list[str]] = {}
+    start = 0
     for block in backbone.blocks:
-        until_here = keras.Model(model.input, model.get_layer(block.last_layer).output).layers
-        found[block] = [layer.name for layer in until_here if layer.name not in seen]
-        seen.update(found[block])
+        end = names.index(block.last_layer) + 1
+        found[block] = names[start:end]
+        start = end
     return found
 
 
