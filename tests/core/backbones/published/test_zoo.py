@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.core.backbones.conftest import Built
+from tests.core.backbones.conftest import NUM_CLASSES, Built
 from tests.core.backbones.networks import BUILT_QUICK, REPRESENTATIVES
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.published.zoo_weights import WEIGHTS_VARIABLE, ZooWeights
@@ -18,7 +19,7 @@ from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.training.features.constant_graph import ConstantGraph
 from transfer_core.training.freezing import FreezePlan
-from transfer_core.training.layer_facts import layer_facts
+from transfer_core.training.layer_facts import layer_facts, layers_by_block
 from transfer_core.training.train import train
 
 ZOO = [backbone for backbone in list_backbones() if isinstance(backbone.weights, ZooWeights)]
@@ -71,7 +72,7 @@ def test_preprocessing_and_weights_give_the_feature_map_of_keras(
     for weight in theirs.weights:
         if "int" not in weight.dtype:
             is_spread = weight.name.endswith(("variance", "gamma"))
-            weight.assign(draws.normal(float(is_spread), 0.05, weight.shape))
+            weight.assign(is_spread + 0.05 * draws.standard_normal(weight.shape, np.float32))
     is_divided_twice = backbone.name.startswith("efficientnet_b")
     if is_divided_twice:
         mean, variance, _count = theirs.get_layer(index=2).weights
@@ -95,6 +96,76 @@ def test_preprocessing_and_weights_give_the_feature_map_of_keras(
     scale = np.abs(expected).max()
     assert scale > 0
     np.testing.assert_allclose(found / scale, expected / scale, atol=2e-4)
+
+
+def test_number_of_parameters_in_all(built: Built) -> None:
+    assert built.body.count_params() == built.backbone.num_parameters
+    head = FreezePlan(built.backbone).num_head_parameters(NUM_CLASSES)
+    assert built.classifier.count_params() == built.backbone.num_parameters + head
+
+
+def test_number_of_parameters_of_each_block(built: Built) -> None:
+    found = {
+        block.name: sum(built.body.get_layer(name).count_params() for name in names)
+        for block, names in layers_by_block(built.classifier, built.backbone).items()
+    }
+    assert found == {block.name: block.num_parameters for block in built.backbone.blocks}
+
+
+def test_number_of_trainable_parameters_of_each_block(built: Built, keras_module) -> None:
+    found = {
+        block.name: sum(
+            _count(built.body.get_layer(name).trainable_weights)
+            for name in names
+            if not isinstance(built.body.get_layer(name), keras_module.layers.BatchNormalization)
+        )
+        for block, names in layers_by_block(built.classifier, built.backbone).items()
+    }
+    assert found == {block.name: block.num_trainable_parameters for block in built.backbone.blocks}
+
+
+def test_trainable_and_frozen_parameters_at_every_depth(built: Built) -> None:
+    num_blocks = len(built.backbone.blocks)
+    depths = range(0, num_blocks + 1, max(num_blocks // 3, 1))
+    # Ends with smaller depths: a plan must also freeze what an earlier one unfroze.
+    for depth in (*depths, num_blocks, min(2, num_blocks), 0):
+        plan = FreezePlan(built.backbone, depth)
+        plan.apply(built.classifier)
+        weights = (built.classifier.trainable_weights, built.classifier.non_trainable_weights)
+        counts = [_count(some) for some in weights]
+        expected = [plan.num_trainable_parameters(NUM_CLASSES), plan.num_frozen_parameters(NUM_CLASSES)]
+        assert counts == expected, depth
+
+
+def test_output_size_and_channels_of_each_block(built: Built) -> None:
+    for block in built.backbone.blocks:
+        shape = tuple(built.body.get_layer(block.last_layer).output.shape)
+        assert shape == (None, block.output_size, block.output_size, block.num_channels), block.name
+    assert built.backbone.num_features == built.body.output.shape[-1]
+
+
+def test_input_takes_pixels_of_the_stated_size(built: Built) -> None:
+    size = built.backbone.image_size
+    assert tuple(built.body.input.shape) == (None, size, size, 3)
+
+
+def test_blocks_cover_every_layer_once_and_in_order(built: Built) -> None:
+    by_block = layers_by_block(built.classifier, built.backbone)
+    assert list(by_block) == list(built.backbone.blocks)
+    names = [name for block_names in by_block.values() for name in block_names]
+    assert sorted(names) == sorted(layer.name for layer in built.body.layers)
+    for block, block_names in by_block.items():
+        assert block_names, block.name
+        assert block.last_layer in block_names
+
+
+def test_block_names_are_unique(built: Built) -> None:
+    names = [block.name for block in built.backbone.blocks]
+    assert len(set(names)) == len(names)
+
+
+def _count(weights: list[Any]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def test_every_block_ends_in_a_cut_and_names_are_the_same_every_time(built: Built) -> None:
