@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT
 from transfer_core.config import TrainingConfig
 from transfer_core.errors import InvalidConfigError
-from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
+from transfer_core.events import EpochEnded, PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.language import said
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work import executor as executor_module
@@ -29,11 +29,12 @@ from transfer_core.work.executor import (
 )
 from transfer_core.work.trainings import Trainings
 
-NUM_EPOCHS = 60
 PATIENCE = 300  # seconds until a test gives up; nothing waits that long
+# A poll without a pause would take the core of the training that it waits for.
+PAUSE = 0.02  # seconds
 # A worker whose training ends when it is stopped, without TensorFlow.
 SCRIPTED_WORKER = """
-import os, sys
+import os, sys, time
 from transfer_core.events import PhotosLeftOut, RunEnded, RunStarted
 from transfer_core.work import worker
 
@@ -42,7 +43,7 @@ def execute(workspace, run, emit, should_stop):
     emit(RunStarted(float(os.getpid()), 18, 6, run.config.epochs))
     emit(PhotosLeftOut(101.0, ("a1",), ("rose.jpg",), ("roses",)))
     while not should_stop() and run.config.epochs > 1:
-        pass
+        time.sleep(0.02)
     emit(RunEnded(102.0, "finished"))
 
 worker.execute_run_safely = execute
@@ -87,6 +88,7 @@ def wait_for(queue: Trainings, run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while queue.status(run_id) not in statuses:
         assert time.monotonic() < deadline, queue.status(run_id)
+        time.sleep(PAUSE)
 
 
 def test_events_come_through_in_order(executor, workspace, color_dataset, capfd) -> None:
@@ -203,6 +205,7 @@ def test_killed_worker_leaves_the_run_interrupted_and_the_next_run_gets_a_new_on
     following = queue.submit(color_dataset, TrainingConfig(backbone="tiny_random", epochs=1))
     while queue.snapshot(killed).started_at is None:
         assert queue.status(killed) == "running"
+        time.sleep(PAUSE)
     os.kill(executor.process_id, signal.SIGKILL)
     wait_for(queue, killed, "interrupted")
     message = said(queue.snapshot(killed).message)
@@ -354,14 +357,25 @@ def real_executor():
 def test_real_training_in_a_worker_dies_and_goes_on(
     real_executor, session_workspace, color_dataset, tiny_config
 ) -> None:
-    queue = Trainings(session_workspace, real_executor)
-    run_id = queue.submit(color_dataset, tiny_config.with_changes(epochs=NUM_EPOCHS))
-    while not queue.snapshot(run_id).epochs:
-        assert queue.status(run_id) == "running", said(queue.snapshot(run_id).message)
-    os.kill(real_executor.process_id, signal.SIGKILL)
-    wait_for(queue, run_id, "interrupted")
+    killed: list[int] = []
+
+    def kill_after_the_first_epoch(workspace, run, emit, should_stop) -> None:
+        def emit_and_kill(event) -> None:
+            emit(event)
+            # The worker waits for the answer to this event, so that it cannot end first.
+            if isinstance(event, EpochEnded) and not killed:
+                killed.append(real_executor.process_id)
+                os.kill(real_executor.process_id, signal.SIGKILL)
+
+        real_executor(workspace, run, emit_and_kill, should_stop)
+
+    queue = Trainings(session_workspace, kill_after_the_first_epoch)
+    run_id = queue.submit(color_dataset, tiny_config)
+    wait_for(queue, run_id, "interrupted", "finished", "failed")
+    assert queue.status(run_id) == "interrupted", said(queue.snapshot(run_id).message)
     queue.resume(run_id)
     wait_for(queue, run_id, "finished")
+    assert real_executor.process_id not in killed
     epochs = [epoch.epoch for epoch in queue.snapshot(run_id).epochs]
-    assert epochs == list(range(1, NUM_EPOCHS + 1))
+    assert epochs == list(range(1, tiny_config.epochs + 1))
     assert TrainingRun.load(session_workspace, run_id).evaluation().num_images == 6
