@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -123,14 +124,10 @@ def server(shared_server: Server, request: pytest.FixtureRequest) -> Iterator[Se
 
     Nothing but its process is shared between tests, which saves the start.
     """
-    shutil.rmtree(shared_server.workspace.root, ignore_errors=True)
-    # A server that finds a training of the test before would go on with it.
-    if shared_server.process is None or shared_server.process.poll() is not None:
-        shared_server.start()
-    yield shared_server
-    if request.node.stash.get(HAS_FAILED, False) or shared_server.is_at_work():
-        shared_server.stop()
-    shared_server.check_log()
+    with emptied(shared_server):
+        yield shared_server
+        if request.node.stash.get(HAS_FAILED, False):
+            shared_server.stop()
 
 
 @pytest.fixture
@@ -145,6 +142,19 @@ def class_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app for a class, the same one for all tests of a file. They look at its log themselves."""
     with running_server(tmp_path_factory.mktemp("class"), is_class=True) as server:
         yield server
+
+
+@contextmanager
+def emptied(server: Server) -> Iterator[None]:
+    """Let a server that others had before be used with an empty workspace, and check its log at the end."""
+    shutil.rmtree(server.workspace.root, ignore_errors=True)
+    # A server that finds a training of the test before would go on with it.
+    if server.process is None or server.process.poll() is not None:
+        server.start()
+    yield
+    if server.is_at_work():
+        server.stop()
+    server.check_log()
 
 
 @contextmanager
@@ -362,7 +372,8 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path
                 if answer.status == 200:
                     return
         except OSError:
-            continue
+            # Without a pause the tries would take a processor from the server that starts.
+            time.sleep(0.1)
     pytest.fail(f"the server did not start:\n{log.read_text('utf-8', 'replace')}")
 
 

@@ -30,12 +30,8 @@ Person = Callable[..., Page]
 
 @pytest.fixture
 def train_page(server: Server, image_folder: Path) -> str:
-    return train_address(server, image_folder)
-
-
-def train_address(server: Server, photos: Path) -> str:
     """The address of the Train page with a tiny network and small pictures chosen."""
-    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(photos))
+    dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(image_folder))
     return f"/Train?model=tiny_random&images={dataset.id}&unfrozen=0"
 
 
@@ -108,16 +104,15 @@ def test_validation_photos_turn_green_or_red_in_place(
 
 @pytest.mark.parametrize("is_killed", [True, False])
 def test_server_that_is_started_again_goes_on_where_it_was(
-    fresh_server: Server, person: Person, image_folder: Path, is_killed: bool
+    server: Server, person: Person, train_page: str, is_killed: bool
 ) -> None:
-    server = fresh_server
-    page = person(train_address(server, image_folder))
+    page = person(train_page)
     start_long_training(page)
     wait_for_more_points(page, 0)
     run = newest_run(server)
     checkpoint = run.folder / "checkpoints" / "checkpoint.npz"
     while not checkpoint.exists():
-        page.wait_for_function("() => true")
+        page.wait_for_timeout(50)
     server.stop(at_once=is_killed)
     num_epochs = len(run.snapshot().epochs)
     (stored,) = read_queue(server.workspace)
