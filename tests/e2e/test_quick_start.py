@@ -17,6 +17,8 @@ pytestmark = pytest.mark.browser
 
 Person = Callable[..., Page]
 
+# Where the claim is about the page and not about the model: it has few weights, and looks at small photos.
+TINY = "/?model=tiny_random"
 TITLE = "Teach a computer to see what you see"
 SLOW_READING = """() => {
     const read = window.createImageBitmap.bind(window);
@@ -78,7 +80,7 @@ def test_two_clicks_from_a_ready_made_set_to_an_answer(server: Server, person: P
 def test_own_photos_train_a_model_and_some_more_train_it_again(
     server: Server, person: Person, photos: dict[str, list[Path]]
 ) -> None:
-    page = person()
+    page = person(TINY)
     expect_classes(page, "Class 1", "Class 2")
     expect(train_button(page)).to_be_disabled()
     for place, (name, files) in enumerate(photos.items()):
@@ -148,7 +150,7 @@ def test_classes_are_named_added_deleted_and_brought_back(
 
 
 def test_two_classes_by_camera_with_pointer_and_key(server: Server, person: Person) -> None:
-    page = person()
+    page = person(TINY)
     page.get_by_role("button", name="Switch the camera on").first.click()
     call_class(page, 0, "mug")
     page.get_by_role("button", name="Hold to record: mug").hover()
