@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,7 +198,7 @@ def person(
 ) -> Iterator[Callable[..., Page]]:
     """`person()` opens the app as someone new there; nothing may leave this machine.
 
-    It takes an address, and a script to run before those of the page.
+    It takes an address, a script to run before those of the page, and what its person allows.
     """
     name = "fresh_server" if "fresh_server" in request.fixturenames else "server"
     server: Server = request.getfixturevalue(name)
@@ -206,7 +206,7 @@ def person(
     foreign: list[str] = []
     complaints: list[str] = []
 
-    def arrive(address: str = "/", script: str = "") -> Page:
+    def arrive(address: str = "/", script: str = "", permissions: Sequence[str] = ()) -> Page:
         if server.url not in contexts:
             contexts[server.url] = browser.new_context(
                 base_url=server.url, viewport={"width": 1280, "height": 900}
@@ -214,6 +214,7 @@ def person(
         page = contexts[server.url].new_page()
         pages.append(page)
         page.add_init_script(script)
+        page.context.grant_permissions(permissions)
         page.set_default_timeout(LONG)
         page.on("request", lambda request: foreign.append(request.url) if _is_foreign(request.url) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))

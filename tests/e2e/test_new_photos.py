@@ -80,7 +80,7 @@ SEE_FRAMES = """
 
 
 def open_test(person: Person, run: TrainingRun, way: str = "", script: str = "") -> Page:
-    page = person(f"/Test?run={run.id}", script)
+    page = person(f"/Test?run={run.id}", script, permissions=["camera"])
     if way:
         page.get_by_role("radio", name=way, exact=True).click()
         settle(page)
