@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+import streamlit.runtime.context
 from msgspec import structs
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
@@ -90,6 +91,14 @@ def scanned_once() -> Iterator[None]:
         patch.setattr(
             manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
         )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_browser() -> Iterator[None]:
+    """Leave pages without cookies and headers: a mock answers for them, and each page looked for its language."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamlit.runtime.context, "_get_client_context", lambda: None)
         yield
 
 
