@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
 import transfer_core.work.service
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TrainOnce
 from transfer_core.classroom.facts import CLASS_VARIABLE
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
@@ -33,6 +33,8 @@ from transfer_core.events import (
     RunStarted,
     TrainingEvent,
 )
+from transfer_core.files import write_json
+from transfer_core.runs.sweep_plan import SWEEP, SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.work.cluster.nodes import Node
 from transfer_core.work.executor import EXECUTOR_VARIABLE
@@ -42,6 +44,11 @@ from transfer_core.work.task import Task
 from transfer_core.workspace import WORKSPACE_VARIABLE, Workspace
 
 OpenPage = Callable[..., AppTest]
+
+# The choices of every test that needs some trained model: with `train_once` they train one a session.
+TINY = TrainingConfig(backbone="tiny_random", epochs=40)
+# Quick to train at several depths. Its batches are equally large: TensorFlow traces a step again for another size.
+QUICK = TrainingConfig(backbone="tiny_random", epochs=2, fine_tune_epochs=1, batch_size=6)
 
 HALF_WAY: tuple[TrainingEvent, ...] = (
     RunStarted(100.0, 19, 5, 4, stages=(("head", 60.0, True), ("evaluation", 60.0, True))),
@@ -267,6 +274,16 @@ def open_page() -> OpenPage:
         return page
 
     return open_it
+
+
+def train_sweep(
+    train_once: TrainOnce, workspace: Workspace, dataset: ImageDataset, config: TrainingConfig
+) -> None:
+    """Leave a finished sweep of two depths, twice each."""
+    plan = SweepPlan.of(dataset, config, [0, 1], 2)
+    for _depth, _seed, choices in plan.configs(config):
+        run = train_once(workspace, dataset, choices)
+        write_json(run.folder / SWEEP.name, plan.marks[SWEEP.name])
 
 
 def submit(dataset: ImageDataset, **changes: object) -> str:

@@ -10,25 +10,19 @@ from pages.ui.app.session import Session
 from pages.ui.compare import table as compare_table
 from pages.ui.compare.table import RunRow
 from tests.conftest import TrainOnce
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import QUICK, OpenPage, StagedRuns, button, submit, texts, train_sweep
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.errors import WorkspaceError
 from transfer_core.runs.notes import RunNotes
-from transfer_core.runs.sweep import SweepPlan, list_sweeps
+from transfer_core.runs.sweep import list_sweeps
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.work.queue import WorkQueue
-from transfer_core.work.sweep_queue import start_sweep
-from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
-
-TINY = TrainingConfig(backbone="tiny_random", epochs=2, fine_tune_epochs=1, batch_size=8)
 
 
 @pytest.fixture
 def two_runs(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> list[TrainingRun]:
-    other = TINY.with_changes(epochs=8, learning_rate=0.1)
-    return [train_once(page_workspace, dataset, config) for config in (TINY, other)]
+    other = QUICK.with_changes(epochs=8, learning_rate=0.1)
+    return [train_once(page_workspace, dataset, config) for config in (QUICK, other)]
 
 
 def test_without_runs_it_says_what_to_do(open_page: OpenPage) -> None:
@@ -41,8 +35,8 @@ def test_all_runs_are_in_the_table_with_their_status(
     open_page: OpenPage, two_runs: list[TrainingRun], dataset: ImageDataset, page_workspace: Workspace
 ) -> None:
     two_runs[0].files.write_notes(RunNotes("Best so far", is_starred=True))
-    unfinished = TrainingRun.create(page_workspace, dataset, TINY)
-    damaged = TrainingRun.create(page_workspace, dataset, TINY)
+    unfinished = TrainingRun.create(page_workspace, dataset, QUICK)
+    damaged = TrainingRun.create(page_workspace, dataset, QUICK)
     (damaged.folder / "config.json").write_text("{")
     page = open_page("8_Compare")
     table = page.dataframe[0].value
@@ -169,10 +163,9 @@ def test_a_sweep_is_started_watched_and_stopped(
 
 
 def test_a_finished_sweep_shows_the_best_trade_off_which_can_be_taken(
-    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
+    open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, train_once: TrainOnce
 ) -> None:
-    plan = SweepPlan.of(dataset, TINY, [0, 1], 2)
-    start_sweep(Trainings(page_workspace, queue=WorkQueue(lambda work: work())), dataset, TINY, plan)
+    train_sweep(train_once, page_workspace, dataset, QUICK)
     page = open_page("8_Compare", view="depths")
     assert re.match(r"[01] trainable blocks?: best here\.", page.header[0].value)
     assert len(page.get("plotly_chart")) == 3

@@ -7,7 +7,7 @@ from msgspec import structs
 
 import pages.ui.app.process
 from tests.conftest import TrainOnce
-from tests.pages.conftest import LAB_3, LAB_4, OpenPage, StagedCluster, StagedRuns, submit, texts
+from tests.pages.conftest import LAB_3, LAB_4, TINY, OpenPage, StagedCluster, StagedRuns, submit, texts
 from tests.pages.test_classroom import Cookies, cards, cookies, open_part, pupils
 from tests.pages.test_train import bars
 from transfer_core.classroom.people import Person
@@ -186,7 +186,7 @@ def test_results_say_where_a_model_was_trained(
     events: list[TrainingEvent],
     sentence: str,
 ) -> None:
-    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random"))
+    run = train_once(page_workspace, dataset, TINY)
     assert "Trained on" not in texts(open_page("5_Results", run=run.id))
     log = EventLog(run.folder / EVENTS_FILE)
     now = run.snapshot().updated_at

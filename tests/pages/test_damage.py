@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TrainOnce
-from tests.pages.conftest import OpenPage, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import TINY, OpenPage, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.workspace import Workspace
 
@@ -24,7 +23,7 @@ def damaged(path: Path, content: bytes = b"") -> bytes:
 def test_pages_of_a_run_with_a_damaged_file(
     open_page: OpenPage, page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce
 ) -> None:
-    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=2))
+    run = train_once(page_workspace, dataset, TINY)
 
     # Scored once more from the photos: the numbers are there all the same.
     whole = damaged(run.folder / "evaluation.json", b"[]")

@@ -13,8 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app.tasks import split_scoring
 from pages.ui.results.photos import prediction_words
 from tests.conftest import MakeImage, TrainOnce, swap_classes
-from tests.pages.conftest import OpenPage, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import TINY, OpenPage, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.inference.calibration import Calibration
 from transfer_core.runs.training_run import TrainingRun
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 @pytest.fixture
 def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
+    return train_once(page_workspace, dataset, TINY)
 
 
 def sent(page: AppTest, key: str) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app.tasks import export_of
 from tests.conftest import TrainOnce
 from tests.core.publisher import publishing
-from tests.pages.conftest import HeldTasks, OpenPage, button, submit, texts
+from tests.pages.conftest import TINY, HeldTasks, OpenPage, button, submit, texts
 from transfer_core.classroom.facts import ADDRESS_VARIABLE
-from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.export.bundle import bundle_path, export_run
 from transfer_core.export.formats import ExportFormat, list_formats
@@ -31,7 +30,7 @@ PAGE = "7_Export"
 
 @pytest.fixture
 def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=2))
+    return train_once(page_workspace, dataset, TINY)
 
 
 def downloads(page: AppTest) -> list[str]:

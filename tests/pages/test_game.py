@@ -12,8 +12,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app.session import Session
 from pages.ui.components import guess_game
 from tests.conftest import MakeImage, TrainOnce
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import TINY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import ImportedFile
 from transfer_core.inference.predictor import Predictor
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 @pytest.fixture
 def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+    return train_once(page_workspace, dataset, TINY)
 
 
 def add_test_photos(run: TrainingRun, make_image: MakeImage, num_of_each: int) -> None:

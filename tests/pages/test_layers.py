@@ -12,8 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.components.blocks import show_blocks
 from tests.conftest import TrainOnce
-from tests.pages.conftest import OpenPage, StagedRuns, button, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import TINY, OpenPage, StagedRuns, button, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
@@ -129,7 +128,7 @@ def test_other_blocks_than_those_of_the_model_lead_to_a_new_training(
     train_once: TrainOnce,
     choose: Choose,
 ) -> None:
-    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=1))
+    run = train_once(page_workspace, dataset, TINY)
     page = open_page("3_Layers", run=run.id, images=dataset.id, model="tiny_random", unfrozen=0)
     session = page.session_state["session"]
     session.leave_run_of_other_choices()

@@ -9,7 +9,7 @@ import pytest
 from pages.ui.app.process import work_queue
 from pages.ui.app.words import accuracy_words, model_name, plain
 from tests.conftest import TrainOnce
-from tests.pages.conftest import OpenPage, StagedRuns, texts
+from tests.pages.conftest import TINY, OpenPage, StagedRuns, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import create_dataset
@@ -48,7 +48,7 @@ def test_without_a_run_each_lesson_says_what_to_do(open_page: OpenPage) -> None:
 
 @pytest.fixture
 def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
+    return train_once(page_workspace, dataset, TINY)
 
 
 def test_with_a_run_each_lesson_shows_its_numbers(

@@ -14,13 +14,12 @@ from streamlit.testing.v1 import AppTest
 
 import pages.ui.app.process
 from tests.conftest import ROOT, MakeImage, TrainOnce, near_duplicate
-from tests.pages.conftest import OpenPage, StagedCluster, StagedRuns, submit
+from tests.pages.conftest import QUICK, TINY, OpenPage, StagedCluster, StagedRuns, submit, train_sweep
 from tests.pages.shown_texts import english_left
 from tests.pages.test_classroom import Cookies, cookies, open_part, pupils, teacher  # noqa: F401
 from tools.languages import write_pseudo
 from tools.pseudo_language import PSEUDO
 from transfer_core.classroom.people import Person
-from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files
 from transfer_core.data.sources.folder import folder_source
@@ -28,17 +27,12 @@ from transfer_core.events import PhotosLeftOut, RunEnded
 from transfer_core.language import LANGUAGE_VARIABLE
 from transfer_core.recipes import LOCALE_VARIABLE
 from transfer_core.runs.event_log import EventLog
-from transfer_core.runs.sweep import SweepPlan
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.trash import move_to_trash
-from transfer_core.work.queue import WorkQueue
-from transfer_core.work.sweep_queue import start_sweep
-from transfer_core.work.trainings import Trainings
 from transfer_core.workspace import Workspace
 
 PAGES = ("", *sorted(path.stem for path in (ROOT / "pages").glob("*.py")))
 RESULTS = ("mistakes", "classes", "certainty", "why", "map", "overview")
-TINY = TrainingConfig(backbone="tiny_random", epochs=2)
 
 # The same in every language: models, programs, formats and methods, files, and the names that these tests give.
 NAMES = re.compile(
@@ -141,13 +135,15 @@ def test_ways_to_test_a_model(look: Callable[..., AppTest], run: TrainingRun, ma
 
 @pytest.mark.usefixtures("tasks_at_once")
 def test_two_models_and_depths(
-    look: Callable[..., AppTest], run: TrainingRun, dataset: ImageDataset, page_workspace: Workspace
+    look: Callable[..., AppTest],
+    run: TrainingRun,
+    dataset: ImageDataset,
+    page_workspace: Workspace,
+    train_once: TrainOnce,
 ) -> None:
     other = TrainingRun.create(page_workspace, dataset, TINY)
     look("8_Compare", compare=f"{run.id},{other.id}")
-    plan = SweepPlan.of(dataset, TINY, [0, 1], 2)
-    trainings = Trainings(page_workspace, queue=WorkQueue(lambda work: work()))
-    start_sweep(trainings, dataset, TINY, plan)
+    train_sweep(train_once, page_workspace, dataset, QUICK)
     look("8_Compare", view="depths")
 
 

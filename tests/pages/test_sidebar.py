@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app.steps import Step
 from pages.ui.app.words import accuracy_words
 from tests.conftest import TrainOnce
-from tests.pages.conftest import OpenPage, StagedRuns, submit
+from tests.pages.conftest import TINY, OpenPage, StagedRuns, submit
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.language import percent
@@ -70,7 +70,7 @@ def test_a_run_that_was_deleted_by_hand_is_forgotten(
 def models(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> list[TrainingRun]:
     """Two finished runs with a model, newest first."""
     for _number in range(2):
-        train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random"))
+        train_once(page_workspace, dataset, TINY)
     return list(runs_of(page_workspace))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import pages.ui.app.process
 from tests.conftest import TrainOnce
-from tests.pages.conftest import OpenPage, StagedRuns, button, texts
+from tests.pages.conftest import TINY, OpenPage, StagedRuns, button, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.files import write_json
@@ -16,7 +16,6 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 PAGE = "7_Export"
-TINY = TrainingConfig(backbone="tiny_random", epochs=2)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pages.ui.app.session import Session
 from pages.ui.components import live_camera, pasted_photos
 from pages.ui.test import many_photos
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
-from tests.pages.conftest import HeldTasks, OpenPage, StagedRuns, button, submit, texts
+from tests.pages.conftest import TINY, HeldTasks, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.config import TrainingConfig
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.imported_file import ImportedFile
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("tasks_at_once")
 
 @pytest.fixture
 def trained_run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+    return train_once(page_workspace, dataset, TINY)
 
 
 def choose_way(page: AppTest, way: str) -> None:

@@ -20,7 +20,7 @@ import transfer_core.work.tasks
 from pages.ui.app.words import expected_sentence, plain
 from pages.ui.train import advanced
 from tests.conftest import TrainOnce
-from tests.pages.conftest import HALF_WAY, OpenPage, StagedRuns, button, submit, texts
+from tests.pages.conftest import HALF_WAY, TINY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import get_backbone
 from transfer_core.config import TrainingConfig
@@ -544,7 +544,7 @@ def test_a_finished_run_shows_its_result(
 def test_after_a_training_one_step_is_next_and_the_photos_show_what_was_right(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace, train_once: TrainOnce
 ) -> None:
-    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
+    run = train_once(page_workspace, dataset, TINY)
     page = open_page("4_Train", run=run.id)
     evaluation = run.evaluation()
     assert evaluation is not None

@@ -11,8 +11,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.app.dataset_choice import stored_datasets
 from pages.ui.app.process import work_queue
 from tests.conftest import MakeImage, TrainOnce
-from tests.pages.conftest import HeldTasks, OpenPage, button, open_ways, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import TINY, HeldTasks, OpenPage, button, open_ways, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.runs.training_run import TrainingRun
 from transfer_core.runs.unlabelled import Unlabelled, move, throw_away, unlabelled_of
@@ -37,7 +36,7 @@ def pile(make_image: MakeImage) -> dict[str, bytes]:
 
 @pytest.fixture
 def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
-    return train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+    return train_once(page_workspace, dataset, TINY)
 
 
 def open_way(open_page: OpenPage, **query: object) -> AppTest:
@@ -198,7 +197,7 @@ class TestWithAModel:
         page = open_way(open_page, images=dataset.id)
         drop(page, pile)
         assert waiting(page_workspace).run_id == ""
-        run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+        run = train_once(page_workspace, dataset, TINY)
         page.run()
         button(page, "Let your model propose classes").click().run()
         assert waiting(page_workspace).run_id == run.id

@@ -9,8 +9,7 @@ import pages.ui.app.process
 import tests.pages.conftest
 from pages.ui.app.steps import Step
 from tests.conftest import TrainOnce
-from tests.pages.conftest import HALF_WAY, HeldTasks, OpenPage, StagedRuns, button, submit, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import HALF_WAY, TINY, HeldTasks, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.ingest import add_files, create_dataset
 from transfer_core.data.sources.folder import folder_source
@@ -209,7 +208,7 @@ def test_a_model_that_loads_keeps_nothing_of_the_page_waiting(
     train_once: TrainOnce,
     held_tasks: HeldTasks,
 ) -> None:
-    run = train_once(page_workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=40))
+    run = train_once(page_workspace, dataset, TINY)
     page = open_page(images=dataset.id, run=run.id)
     assert [found.proto.text for found in page.get("progress")] == ["Getting your model ready …"]
     assert "Test it further" not in texts(page)
