@@ -107,9 +107,11 @@ def careful_pays(dataset: ImageDataset, page_workspace: Workspace, monkeypatch: 
 
 
 @pytest.mark.usefixtures("careful_pays", "staged_runs")
-def test_a_careful_version_that_pays_is_taken_and_can_be_switched_off(
+def test_a_careful_version_that_pays_is_taken_for_frozen_layers_and_can_be_switched_off(
     open_page: OpenPage, dataset: ImageDataset, page_workspace: Workspace
 ) -> None:
+    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=2)
+    assert "Two models" not in texts(page)
     page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=0)
     assert "Two models look at each photo" in texts(page)
     assert "4 times slower" in texts(page)
@@ -121,12 +123,6 @@ def test_a_careful_version_that_pays_is_taken_and_can_be_switched_off(
     (run_id,) = page_workspace.run_ids()
     config = TrainingRun.load(page_workspace, run_id).config
     assert (config.backbone, config.num_unfrozen_blocks) == ("efficientnet_lite0_lite2", 0)
-
-
-@pytest.mark.usefixtures("careful_pays")
-def test_another_depth_keeps_the_single_model(open_page: OpenPage, dataset: ImageDataset) -> None:
-    page = open_page("4_Train", model="efficientnet_lite0", images=dataset.id, unfrozen=2)
-    assert "Two models" not in texts(page)
 
 
 def choose_for_myself(page: AppTest) -> None:
