@@ -32,8 +32,8 @@ FINE_TUNED = {"num_unfrozen_blocks": 1, "dropout": 0.5, "optimizer": "adamw", "w
 
 
 @pytest.fixture(scope="module")
-def config(tiny_config: TrainingConfig) -> TrainingConfig:
-    return tiny_config.with_changes(train_on_all=True, dropout=0.3)
+def config(even_config: TrainingConfig) -> TrainingConfig:
+    return even_config.with_changes(train_on_all=True, dropout=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from transfer_core.training.signature import head_of
 from transfer_core.training.train import train
 
 
-def test_learning_rate_fits_the_head(tiny_config) -> None:
-    assert with_head(tiny_config, "hidden").learning_rate == tiny_config.learning_rate
-    assert with_head(tiny_config, "flattened_map").learning_rate < tiny_config.learning_rate
-    assert with_head(tiny_config, "lda").learning_rate > tiny_config.learning_rate
+def test_learning_rate_fits_the_head(even_config) -> None:
+    assert with_head(even_config, "hidden").learning_rate == even_config.learning_rate
+    assert with_head(even_config, "flattened_map").learning_rate < even_config.learning_rate
+    assert with_head(even_config, "lda").learning_rate > even_config.learning_rate
     assert with_head(TrainingConfig(learning_rate=1.0), "lda").learning_rate == 1.0
 
 
@@ -42,9 +42,9 @@ def trained(dataset, config, folder):
 
 @pytest.mark.parametrize("train_on_all", [False, True])
 def test_auto_compares_the_heads_and_takes_the_average_on_ties(
-    train_on_all: bool, color_dataset, tiny_config, tmp_path
+    train_on_all: bool, color_dataset, even_config, tmp_path
 ) -> None:
-    config = tiny_config.with_changes(head="auto", train_on_all=train_on_all)
+    config = even_config.with_changes(head="auto", train_on_all=train_on_all)
     result, events = trained(color_dataset, config, tmp_path)
     (chosen,) = (event for event in events if isinstance(event, HeadChosen))
     assert result.head == chosen
@@ -56,9 +56,9 @@ def test_auto_compares_the_heads_and_takes_the_average_on_ties(
 
 @pytest.mark.parametrize("kind", LINEAR_HEADS)
 def test_model_of_all_photos_is_the_closed_form(
-    kind: str, color_dataset, tiny_config, tmp_path, keras_module, noise_pixels
+    kind: str, color_dataset, even_config, tmp_path, keras_module, noise_pixels
 ) -> None:
-    config = tiny_config.with_changes(head=kind, train_on_all=True)
+    config = even_config.with_changes(head=kind, train_on_all=True)
     result, _events = trained(color_dataset, config, tmp_path)
     assert result.out_of_fold is not None and result.head is not None
     assert len(result.out_of_fold.labels) == len(color_dataset.images)
@@ -71,30 +71,30 @@ def test_model_of_all_photos_is_the_closed_form(
 
 
 def test_last_epoch_of_the_live_training_is_the_closed_form(
-    color_dataset, tiny_config, tmp_path, keras_module, monkeypatch
+    color_dataset, even_config, tmp_path, keras_module, monkeypatch
 ) -> None:
     goals = []
     fit = HeadRecipe.fit
     monkeypatch.setattr(HeadRecipe, "fit", lambda *args: goals.append(fit(*args)) or goals[-1])
-    config = tiny_config.with_changes(head="average", epochs=1)
+    config = even_config.with_changes(head="average", epochs=1)
     trained(color_dataset, config, tmp_path)
     model = keras_module.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(model.get_layer("new_layer").kernel, goals[-1].kernel, rtol=1e-6)
     np.testing.assert_allclose(model.get_layer("centre").moving_mean, goals[-1].mean, rtol=1e-6)
 
 
-def test_head_is_fitted_before_blocks_are_fine_tuned(color_dataset, tiny_config, tmp_path) -> None:
-    config = tiny_config.with_changes(head="average", num_unfrozen_blocks=1, train_on_all=True)
+def test_head_is_fitted_before_blocks_are_fine_tuned(color_dataset, even_config, tmp_path) -> None:
+    config = even_config.with_changes(head="average", num_unfrozen_blocks=1, train_on_all=True)
     result, _events = trained(color_dataset, config, tmp_path)
     assert result.outcome == "finished"
     assert len(result.epochs) == config.epochs + config.fine_tune_epochs
 
 
-def test_a_stop_ends_the_comparison_after_a_fold(color_dataset, tiny_config, tmp_path) -> None:
+def test_a_stop_ends_the_comparison_after_a_fold(color_dataset, even_config, tmp_path) -> None:
     events = []
     train(
         color_dataset,
-        tiny_config.with_changes(head="auto"),
+        even_config.with_changes(head="auto"),
         tmp_path,
         tmp_path,
         emit=events.append,
@@ -104,9 +104,9 @@ def test_a_stop_ends_the_comparison_after_a_fold(color_dataset, tiny_config, tmp
 
 
 def test_head_that_is_trained_at_once_with_the_blocks_is_linear(
-    color_dataset, tiny_config, tmp_path, keras_module
+    color_dataset, even_config, tmp_path, keras_module
 ) -> None:
-    config = tiny_config.with_changes(head="auto", num_unfrozen_blocks=1, schedule="one_phase")
+    config = even_config.with_changes(head="auto", num_unfrozen_blocks=1, schedule="one_phase")
     result, _events = trained(color_dataset, config, tmp_path)
     assert result.head is None
     assert head_of(keras_module.saving.load_model(tmp_path / "model.keras")) == "linear"
@@ -122,9 +122,9 @@ FREE_CHOICES = [
 
 @pytest.mark.parametrize("choices", FREE_CHOICES[:3], ids=str)
 def test_auto_is_linear_with_choices_that_a_closed_form_cannot_use(
-    choices: dict, color_dataset, tiny_config, tmp_path, keras_module
+    choices: dict, color_dataset, even_config, tmp_path, keras_module
 ) -> None:
-    config = tiny_config.with_changes(head="auto", train_on_all=True, **choices)
+    config = even_config.with_changes(head="auto", train_on_all=True, **choices)
     result, events = trained(color_dataset, config, tmp_path)
     assert result.head is None and result.is_trained_on_all
     assert not [event for event in events if isinstance(event, HeadChosen)]
@@ -134,11 +134,11 @@ def test_auto_is_linear_with_choices_that_a_closed_form_cannot_use(
 @pytest.mark.parametrize("kind", LINEAR_HEADS)
 @pytest.mark.parametrize("choices", FREE_CHOICES, ids=str)
 def test_named_closed_form_refuses_choices_that_it_cannot_use(
-    kind: str, choices: dict, color_dataset, tiny_config, tmp_path
+    kind: str, choices: dict, color_dataset, even_config, tmp_path
 ) -> None:
-    config = tiny_config.with_changes(head=kind, **choices)
+    config = even_config.with_changes(head=kind, **choices)
     with pytest.raises(InvalidConfigError, match="choose the linear one"):
         trained(color_dataset, config, tmp_path)
     assert not reason_against_head(config.with_changes(head="linear"))
     assert not reason_against_head(config.with_changes(weights="random"))
-    assert not reason_against_head(tiny_config.with_changes(head=kind))
+    assert not reason_against_head(even_config.with_changes(head=kind))

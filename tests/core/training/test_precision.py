@@ -68,8 +68,8 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def config(tiny_config: TrainingConfig) -> TrainingConfig:
-    return tiny_config.with_changes(mixed_precision=True, num_unfrozen_blocks=1, dropout=0.3)
+def config(even_config: TrainingConfig) -> TrainingConfig:
+    return even_config.with_changes(mixed_precision=True, num_unfrozen_blocks=1, dropout=0.3)
 
 
 @pytest.fixture

@@ -71,10 +71,10 @@ def test_phases(choices: dict[str, Any], phases: list[tuple[str, int, int, float
     ],
 )
 def test_every_choice_trains_to_its_end(
-    choices: dict[str, Any], names: list[str], color_dataset, tiny_config, tmp_path
+    choices: dict[str, Any], names: list[str], color_dataset, even_config, tmp_path
 ) -> None:
     events = []
-    config = tiny_config.with_changes(num_unfrozen_blocks=2, epochs=2, **choices)
+    config = even_config.with_changes(num_unfrozen_blocks=2, epochs=2, **choices)
     result = train(color_dataset, config, tmp_path, tmp_path, emit=events.append)
     started = [event.phase for event in events if isinstance(event, PhaseStarted)]
     assert [name for name in started if name not in ("features", "saving")] == names
@@ -118,9 +118,9 @@ def num_training_graphs() -> int:
 
 class TestOptimizers:
     @pytest.fixture
-    def parts(self, keras_module, tiny_config):
+    def parts(self, keras_module, even_config):
         def make(**choices: Any) -> Any:
-            config = tiny_config.with_changes(num_unfrozen_blocks=3, schedule="one_phase", **choices)
+            config = even_config.with_changes(num_unfrozen_blocks=3, schedule="one_phase", **choices)
             (phase,) = planned_phases(config)
             model = build_classifier(phase.plan, 3, config)
             phase.plan.apply(model)
@@ -236,9 +236,9 @@ class TestOptimizers:
 
 class TestLearningChoices:
     @pytest.fixture
-    def losses(self, color_dataset, tiny_config, tmp_path):
+    def losses(self, color_dataset, even_config, tmp_path):
         def run(**choices: Any) -> list[EpochEnded]:
-            config = tiny_config.with_changes(**choices)
+            config = even_config.with_changes(**choices)
             return list(train(color_dataset, config, tmp_path / "out", tmp_path).epochs)
 
         return run
@@ -273,9 +273,9 @@ class TestLearningChoices:
         assert max(same) - min(same) < 1e-4 < max(losses_by_epoch) - min(losses_by_epoch)
 
     def test_memory_and_the_rate_of_the_step_just_taken_are_reported(
-        self, color_dataset, tiny_config, tmp_path, keras_module
+        self, color_dataset, even_config, tmp_path, keras_module
     ) -> None:
-        config = tiny_config.with_changes(num_unfrozen_blocks=1, optimizer="sgd", momentum=0.0)
+        config = even_config.with_changes(num_unfrozen_blocks=1, optimizer="sgd", momentum=0.0)
         events: list[TrainingEvent] = []
         seconds = count(1000.0)
         train(color_dataset, config, tmp_path, tmp_path, emit=events.append, clock=lambda: next(seconds))
@@ -291,8 +291,8 @@ class TestLearningChoices:
         assert [event.learning_rate for event in ended] == reported[2::3]
         assert all(event.memory_bytes > 10**8 for event in ended)
 
-    def test_one_epoch_of_one_batch_trains_the_head(self, color_dataset, tiny_config, tmp_path) -> None:
-        config = tiny_config.with_changes(epochs=1, batch_size=100)
+    def test_one_epoch_of_one_batch_trains_the_head(self, color_dataset, even_config, tmp_path) -> None:
+        config = even_config.with_changes(epochs=1, batch_size=100)
         result = train(color_dataset, config, tmp_path, tmp_path)
         (epoch,) = result.epochs
         assert epoch.learning_rate == pytest.approx(config.learning_rate)

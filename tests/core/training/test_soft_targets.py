@@ -71,19 +71,19 @@ def test_batches_bring_each_image_its_own_answers() -> None:
         assert targets[:, 4:].argmax(axis=1).tolist() == (3 - rows[:, 0]).astype(int).tolist()
 
 
-def test_a_teacher_without_answers_is_refused(color_dataset: ImageDataset, tiny_config, tmp_path) -> None:
+def test_a_teacher_without_answers_is_refused(color_dataset: ImageDataset, even_config, tmp_path) -> None:
     with pytest.raises(InvalidConfigError, match="teacher large-one is not available"):
-        train(color_dataset, tiny_config.with_changes(teacher="large-one"), tmp_path, tmp_path)
+        train(color_dataset, even_config.with_changes(teacher="large-one"), tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["views", "live"])
 def test_a_student_follows_its_teacher_against_the_labels(
-    color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path, live: bool
+    color_dataset: ImageDataset, even_config: TrainingConfig, tmp_path, live: bool
 ) -> None:
     """Taught by one that takes each class for the next, a student is hardly ever right by the labels."""
     images = color_dataset.images_in("train")
     answers = {image.id: np.eye(3)[(color_dataset.class_index(image) + 1) % 3] for image in images}
-    config = tiny_config.with_changes(
+    config = even_config.with_changes(
         teacher="large-one",
         teacher_share=1.0,
         epochs=20,
