@@ -297,19 +297,25 @@ def test_a_stop_keeps_the_model_of_the_training_split(
     assert_same(tmp_path, share[0])
 
 
+@pytest.fixture(scope="module")
+def fine_tuned_share(color_dataset, config, cache, tmp_path_factory) -> tuple[Path, TrainingResult]:
+    """A training of two phases without the validation photos at its end."""
+    config = config.with_changes(**FINE_TUNED, fine_tune_epochs=3, train_on_all=False)
+    folder = tmp_path_factory.mktemp("fine_tuned")
+    return folder, train(color_dataset, config, folder, cache)
+
+
 @pytest.mark.parametrize("phase", ["out_of_fold", "all_photos"])
 def test_a_stop_in_an_earlier_phase_answers_with_the_fine_tuned_layers(
-    phase, color_dataset, config, cache, tmp_path
+    phase, fine_tuned_share, color_dataset, config, cache, tmp_path
 ) -> None:
-    config = config.with_changes(**FINE_TUNED, fine_tune_epochs=3)
-    share = train(color_dataset, config.with_changes(train_on_all=False), tmp_path / "share", cache)
+    folder, share = fine_tuned_share
     assert share.best.phase == "fine_tune"
+    config = config.with_changes(**FINE_TUNED, fine_tune_epochs=3)
     log = Log(lambda event: isinstance(event, PhaseStarted) and event.phase == phase)
-    result = train(
-        color_dataset, config, tmp_path / "cut", cache, emit=log, should_stop=lambda: log.is_stopped
-    )
+    result = train(color_dataset, config, tmp_path, cache, emit=log, should_stop=lambda: log.is_stopped)
     assert result.outcome == "stopped"
-    assert_same(tmp_path / "cut", tmp_path / "share")
+    assert_same(tmp_path, folder)
     np.testing.assert_array_equal(result.validation_outputs, share.validation_outputs)
 
 
