@@ -69,9 +69,9 @@ def test_layers_belong_to_the_block_they_are_in(keras_module) -> None:
 
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_frozen_weights_are_the_same_to_the_bit_and_unfrozen_kernels_are_not(
-    depth: int, color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path, keras_module
+    depth: int, color_dataset: ImageDataset, even_config: TrainingConfig, tmp_path: Path, keras_module
 ) -> None:
-    config = tiny_config.with_changes(num_unfrozen_blocks=depth)
+    config = even_config.with_changes(num_unfrozen_blocks=depth)
     result = train(color_dataset, config, tmp_path, tmp_path)
     assert result.best_epoch > (config.epochs if depth else 0)
     trained = keras_module.saving.load_model(result.model_path, compile=False)
@@ -87,7 +87,7 @@ def test_frozen_weights_are_the_same_to_the_bit_and_unfrozen_kernels_are_not(
 
 def test_layers_are_frozen_before_the_model_is_compiled(
     color_dataset: ImageDataset,
-    tiny_config: TrainingConfig,
+    even_config: TrainingConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     keras_module,
@@ -100,7 +100,7 @@ def test_layers_are_frozen_before_the_model_is_compiled(
         compile_model(model, *args, **kwargs)
 
     monkeypatch.setattr(keras_module.Model, "compile", note_and_compile)
-    config = tiny_config.with_changes(num_unfrozen_blocks=2, epochs=1, fine_tune_epochs=1)
+    config = even_config.with_changes(num_unfrozen_blocks=2, epochs=1, fine_tune_epochs=1)
     train(color_dataset, config, tmp_path, tmp_path)
     assert at_compile == [{"new_layer"}, {"new_layer", "block1_conv", "block2_conv"}]
 
@@ -137,8 +137,8 @@ class TestSingleLayers:
             counts = [count(model.trainable_weights), count(model.non_trainable_weights)]
             assert counts == [plan.num_trainable_parameters(5), plan.num_frozen_parameters(5)]
 
-    def test_only_they_and_the_head_change(self, color_dataset, tiny_config, tmp_path, keras_module) -> None:
-        config = tiny_config.with_changes(unfrozen_layers=("block1_conv",))
+    def test_only_they_and_the_head_change(self, color_dataset, even_config, tmp_path, keras_module) -> None:
+        config = even_config.with_changes(unfrozen_layers=("block1_conv",))
         before = build_classifier(FreezePlan.of(config), 3, config)
         train(color_dataset, config, tmp_path, tmp_path)
         after = keras_module.saving.load_model(tmp_path / "model.keras")

