@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -506,7 +507,7 @@ class TestResumeAndStop:
 
         def train_until_stopped() -> None:
             while not live.should_stop():
-                pass
+                time.sleep(0.02)
             live.log.append(RunEnded(2.0, "stopped", "Stopped on request."))
             live.release()
 
@@ -712,12 +713,13 @@ class TestOtherCommands:
             assert fact["probabilities"][fact["best_guess"]] == fact["probability"]
         assert len(shared("predict", finished_run.run.id, *paths).out.splitlines()) == 3
 
-    def test_predict_with_good_and_bad_images(self, finished_run, image_folder: Path, tmp_path: Path) -> None:
+    def test_predict_with_good_and_bad_images(
+        self, shared: Run, finished_run, image_folder: Path, tmp_path: Path
+    ) -> None:
         good, bad = files_of(image_folder)[0], tmp_path / "bad.jpg"
         bad.write_text("no picture at all")
         images = (bad, good, tmp_path / "missing.jpg", tmp_path)
-        root = finished_run.workspace.root
-        finished = run_process("predict", finished_run.run.id, *images, "--json", "--workspace", root)
+        finished = shared("predict", finished_run.run.id, *images, "--json")
         assert finished.exit_code == 1
         assert list(json.loads(finished.out)) == [str(good)]
         (line,) = finished.err.splitlines()
@@ -725,10 +727,9 @@ class TestOtherCommands:
         for words in ("bad.jpg: it is not a photo", "missing.jpg: No such file", "Is a directory"):
             assert words in line
 
-    def test_unknown_run(self, own: Run, tmp_path: Path, workspace: Workspace) -> None:
+    def test_unknown_run(self, own: Run, tmp_path: Path) -> None:
         unknown = "20200101-000000-0123456789abcdef"
-        finished = run_process("evaluate", unknown, "--json", "--workspace", workspace.root)
-        finished.assert_one_line_of_error(unknown)
+        own("evaluate", unknown, "--json").assert_one_line_of_error(unknown)
         own("predict", unknown, tmp_path / "x.jpg").assert_one_line_of_error(unknown)
         own("predict", "nonsense", tmp_path / "x.jpg").assert_one_line_of_error("nonsense")
 
