@@ -415,6 +415,7 @@ def wait_for(queue: Trainings, run_id: str, *statuses: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while queue.status(run_id) not in statuses:
         assert time.monotonic() < deadline, queue.status(run_id)
+        time.sleep(0.02)
 
 
 def test_paused_run_waits_and_goes_on(obedient_queue, workers, color_dataset) -> None:
