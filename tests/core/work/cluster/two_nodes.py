@@ -23,7 +23,9 @@ def main() -> None:
     outgoing = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     folder, *ports = sys.argv[1:]
-    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": LOOPBACK, "_system_config": QUICK}
+    # The autoscaler and the reader of logs, each a Python of its own, have nothing to do here.
+    without = {"no_monitor": True, "include_log_monitor": False, "include_dashboard": False}
+    head = {"num_cpus": 0, "node_ip_address": LOOPBACK, "_system_config": QUICK, **without}
     if ports:
         head["gcs_server_port"] = int(ports[0])
     cluster = Cluster(initialize_head=True, head_node_args=head)
