@@ -109,7 +109,7 @@ def two_nodes(folder: Path, environment: dict[str, str], port: int | None = None
         process.stdout.close()
 
 
-@contextmanager
+@pytest.fixture(scope="module")
 def one_thread_executor() -> Iterator[ProcessExecutor]:
     """A worker process with as many threads as a node of the cluster."""
     executor = ProcessExecutor((sys.executable, "-c", ONE_THREAD))
@@ -128,6 +128,12 @@ def dataset(workspace: Workspace, color_dataset: ImageDataset) -> ImageDataset:
     """The colours in a workspace of their own."""
     shutil.copytree(color_dataset.folder, workspace.dataset_dir(color_dataset.id))
     return ImageDataset.load(workspace, color_dataset.id)
+
+
+@pytest.fixture
+def in_folds(dataset: ImageDataset) -> ImageDataset:
+    """The same, split into six folds."""
+    return dataset.with_split(0.2, 1, split_by="folds", num_folds=6).save()
 
 
 @pytest.fixture(scope="session")

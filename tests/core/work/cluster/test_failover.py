@@ -12,7 +12,6 @@ import psutil
 
 from tests.core.work.cluster.conftest import (
     cluster_environment,
-    one_thread_executor,
     two_nodes,
     wait_until,
     weights_of,
@@ -24,7 +23,7 @@ from transfer_core.work.trainings import Trainings
 
 
 def test_worker_driver_and_node_die_and_the_weights_are_the_same(
-    cluster, executor, session_workspace, color_dataset, tiny_config, keras_module
+    cluster, executor, one_thread_executor, session_workspace, color_dataset, tiny_config, keras_module
 ) -> None:
     # The first checkpoint is written after five seconds of work. Small batches make the training outlast the kills.
     config = tiny_config.with_changes(epochs=1000, batch_size=4)
@@ -51,8 +50,7 @@ def test_worker_driver_and_node_die_and_the_weights_are_the_same(
     assert worker.parent().name() == "raylet"
     worker.parent().kill()
     wait_until(lambda: count(events, PlaceLost) == 3 and has_gone_on())
-    with one_thread_executor() as other:
-        other(session_workspace, undisturbed, lambda _event: None, lambda: False)
+    one_thread_executor(session_workspace, undisturbed, lambda _event: None, lambda: False)
     training.join(120)
 
     assert events[-1].outcome == "finished", events[-1].message

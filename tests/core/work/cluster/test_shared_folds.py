@@ -1,21 +1,12 @@
-"""Folds of a cross-validation that other nodes train: who takes which, when it pays, and the same accuracies."""
+"""Folds of a cross-validation that other nodes train: who takes which, and when it pays."""
 
 from __future__ import annotations
 
 import threading
 
-import pytest
-
-from tests.core.work.cluster.conftest import one_thread_executor
-from transfer_core.data.dataset import ImageDataset
-from transfer_core.events import FoldEnded, RunEnded, TrainingEvent
-from transfer_core.files import write_json
 from transfer_core.runs.training_run import TrainingRun
-from transfer_core.training.stages import RATES_FILE
 from transfer_core.work.cluster.job_kinds import FOLD, JOB_KINDS
-from transfer_core.work.cluster.messages import JobEnded
 from transfer_core.work.cluster.shared_folds import SharedFolds
-from transfer_core.workspace import Workspace
 
 KEYS = ("second", "third", "fourth", "fifth")
 
@@ -87,50 +78,7 @@ def test_a_stop_ends_the_wait():
     assert folds.accuracy_of(4, lambda: True) is None
 
 
-@pytest.fixture
-def in_folds(workspace: Workspace, dataset: ImageDataset) -> ImageDataset:
-    return dataset.with_split(0.2, 1, split_by="folds", num_folds=6).save()
-
-
 def test_a_fold_of_other_photos_is_not_trained(workspace, in_folds, tiny_config):
     run = TrainingRun.create(workspace, in_folds, tiny_config)
     arguments = {"run_id": run.id, "number": 3, "key": "of other photos", "left_out": []}
     assert JOB_KINDS[FOLD].work(workspace, arguments, lambda report: None, never) == {}
-
-
-def test_folds_are_trained_on_another_node_with_the_same_accuracies(
-    executor, cluster, workspace, in_folds, tiny_config, monkeypatch
-):
-    # As if earlier runs had been slow, so that giving folds away pays.
-    for number in range(1, 9):
-        rates = {"head tiny_random": 40.0, "fine_tune tiny_random": 40.0}
-        write_json(cluster.folder / f"node-{number}" / "cache" / RATES_FILE, {"factors": rates})
-    config = tiny_config.with_changes(num_unfrozen_blocks=1)
-    there, here = (TrainingRun.create(workspace, in_folds, config) for _number in range(2))
-    given: list[int] = []
-    follow = executor._follow
-
-    def spy(job, *arguments):
-        ended = follow(job, *arguments)
-        if job.kind == FOLD and isinstance(ended, JobEnded) and ended.result:
-            given.append(job.arguments["number"])
-        return ended
-
-    monkeypatch.setattr(executor, "_follow", spy)
-    events: list[TrainingEvent] = []
-    executor(workspace, there, events.append, never)
-    others: list[TrainingEvent] = []
-    with one_thread_executor() as worker:
-        worker(workspace, here, others.append, never)
-    ended = events[-1]
-    assert isinstance(ended, RunEnded) and ended.outcome == "finished", ended
-    assert given
-    assert folds_of(events) == folds_of(others)
-    assert [number for number, _accuracy in folds_of(events)] == [1, 2, 3, 4, 5, 6]
-    for number in range(2, 7):
-        name = f"folds/{number}/fold.json"
-        assert (there.folder / name).read_bytes() == (here.folder / name).read_bytes()
-
-
-def folds_of(events: list[TrainingEvent]) -> list[tuple[int, float]]:
-    return [(event.fold, event.val_accuracy) for event in events if isinstance(event, FoldEnded)]
