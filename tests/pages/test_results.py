@@ -19,8 +19,7 @@ from pages.ui.app.tasks import split_scoring
 from pages.ui.app.words import expected_sentence, model_name
 from pages.ui.server import service
 from tests.conftest import MakeImage, TrainOnce, near_duplicate
-from tests.pages.conftest import OpenPage, StagedRuns, button, submit, texts
-from transfer_core.config import TrainingConfig
+from tests.pages.conftest import TINY, OpenPage, StagedRuns, button, submit, texts
 from transfer_core.data.checks.problems import Suspicion
 from transfer_core.data.dataset import ImageDataset
 from transfer_core.data.sources.folder import folder_source
@@ -44,7 +43,7 @@ PAGE = "5_Results"
 def run(page_workspace: Workspace, dataset: ImageDataset, train_once: TrainOnce) -> TrainingRun:
     """A model that knows three colours, with twelve validation photos."""
     halved = dataset.with_split(0.5, seed=1).save()
-    return train_once(page_workspace, halved, TrainingConfig(backbone="tiny_random", epochs=30))
+    return train_once(page_workspace, halved, TINY)
 
 
 def open_part(open_page: OpenPage, run: TrainingRun, part: str) -> AppTest:
@@ -114,7 +113,7 @@ def test_series_are_reported_to_runs_that_kept_them_together(
     examined = present.with_series(dict.fromkeys(alike, alike[0])).save()
     sentence = "3 of your photos come in series of one scene. We never validate on a scene we trained on."
     assert sentence not in texts(open_part(open_page, run, "overview"))
-    later = train_once(page_workspace, examined, TrainingConfig(backbone="tiny_random", epochs=30))
+    later = train_once(page_workspace, examined, TINY)
     assert sentence in texts(open_part(open_page, later, "overview"))
 
 
