@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,8 @@ def test_a_changed_dataset_is_read_once_for_all_pages(
 ) -> None:
     dataset = ImageDataset.load(Workspace(run.folder.parents[1]), run.dataset_id)
     replace(dataset, name="another name").save()
+    # A file written within the last tenth of a second is read each time.
+    os.utime(dataset.folder / "dataset.json", (1, 1))
     with opened_files(monkeypatch) as names:
         for name in ("2_Images", "3_Layers", "4_Train", "9_Learn"):
             page = open_page(name, model="efficientnet_lite0", images=run.dataset_id)
