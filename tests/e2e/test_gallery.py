@@ -63,7 +63,7 @@ def test_a_new_class_is_named_while_relabelling(server: Server, page: Page, data
     assert now(server, dataset).counts()["orange"] == 2
 
 
-def test_pictures_are_left_out_and_come_back_with_the_keyboard(
+def test_pictures_are_left_out_and_come_back_with_the_keyboard_and_classes_are_merged(
     server: Server, page: Page, dataset: ImageDataset
 ) -> None:
     page.get_by_role("checkbox", name="green-0.jpg, class").focus()
@@ -79,15 +79,15 @@ def test_pictures_are_left_out_and_come_back_with_the_keyboard(
     expect(page.get_by_text("1 photo included.")).to_be_visible()
     assert now(server, dataset).images == dataset.images
 
+    page.get_by_text("Rename, merge or delete a class").click()
+    page.get_by_role("textbox", name="New name").fill("green")
+    page.keyboard.press("Tab")
+    click_button(page, "Merge with green")
+    expect(page.get_by_text("The class blue is now called green.")).to_be_visible()
+    assert now(server, dataset).counts() == {"green": 16, "red": 8}
 
-def test_a_range_is_chosen_with_shift(page: Page) -> None:
-    boxes = page.get_by_role("checkbox", name=", class")
-    boxes.nth(1).click()
-    boxes.nth(5).click(modifiers=["Shift"])
-    expect(page.get_by_text("5 selected")).to_be_visible()
 
-
-def test_the_tiles_are_one_tab_stop_and_move_with_arrow_keys(page: Page) -> None:
+def test_tiles_are_one_tab_stop_and_chosen_with_arrow_keys_or_a_range(page: Page) -> None:
     boxes = page.get_by_role("checkbox", name=", class")
     assert [boxes.nth(place).get_attribute("tabindex") for place in range(3)] == ["0", "-1", "-1"]
     boxes.first.focus()
@@ -108,12 +108,9 @@ def test_the_tiles_are_one_tab_stop_and_move_with_arrow_keys(page: Page) -> None
     assert [boxes.nth(place).get_attribute("tabindex") for place in (0, 23)] == ["-1", "0"]
     page.keyboard.press("Shift+Tab")
     expect(page.get_by_role("button", name="Clear")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("3 selected")).to_have_count(0)
 
-
-def test_classes_are_merged(server: Server, page: Page, dataset: ImageDataset) -> None:
-    page.get_by_text("Rename, merge or delete a class").click()
-    page.get_by_role("textbox", name="New name").fill("green")
-    page.keyboard.press("Tab")
-    click_button(page, "Merge with green")
-    expect(page.get_by_text("The class blue is now called green.")).to_be_visible()
-    assert now(server, dataset).counts() == {"green": 16, "red": 8}
+    boxes.nth(1).click()
+    boxes.nth(5).click(modifiers=["Shift"])
+    expect(page.get_by_text("5 selected")).to_be_visible()
