@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, expect, sync_playwright
 
 from tests.conftest import ROOT, MakeImage
@@ -260,6 +262,19 @@ def photos(tmp_path: Path, make_image: MakeImage) -> dict[str, list[Path]]:
             path.write_bytes(make_image(color, seed=100 * seed + number, size=(96, 96)))
             found.setdefault(color, []).append(path)
     return found
+
+
+@pytest.fixture(scope="session")
+def noisy_colors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight photos of each of three classes; files that train on them with equal choices share the training."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 130, (64, 64, 3), np.uint8)
+        pixels[..., number % 3] += 120
+        path = folder / ("red", "green", "blue")[number % 3] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
 
 
 @contextmanager

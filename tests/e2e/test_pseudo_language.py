@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.conftest import TrainOnce
@@ -59,25 +57,12 @@ def pseudo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight photos of each of three classes."""
-    folder = tmp_path_factory.mktemp("photos")
-    for number in range(24):
-        pixels = np.random.default_rng(number).integers(0, 130, (64, 64, 3), np.uint8)
-        pixels[..., number % 3] += 120
-        path = folder / ("red", "green", "blue")[number % 3] / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(path)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def home(
-    pseudo: None, photos: Path, tmp_path_factory: pytest.TempPathFactory, train_once: TrainOnce
+    pseudo: None, noisy_colors: Path, tmp_path_factory: pytest.TempPathFactory, train_once: TrainOnce
 ) -> Iterator[tuple[Server, str]]:
     """A server with one finished run, and the choices of that run as an address."""
     with running_server(tmp_path_factory.mktemp("home")) as server:
-        dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(photos))
+        dataset = add_files(create_dataset(server.workspace, "colors"), folder_source(noisy_colors))
         run = train_once(server.workspace, dataset, TrainingConfig(backbone="tiny_random", epochs=3))
         yield server, f"model=efficientnet_lite0&images={dataset.id}&unfrozen=0&run={run.id}"
 
@@ -130,14 +115,14 @@ def test_all_pages_with_a_finished_run(browser: Browser, home: tuple[Server, str
 
 
 def test_pages_of_a_class(
-    browser: Browser, pseudo: None, photos: Path, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser, pseudo: None, noisy_colors: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     complaints: list[str] = []
     found = []
     with running_server(tmp_path_factory.mktemp("class"), is_class=True) as server:
         facts = Classroom(server.workspace).facts()
         place = server.workspace.person(join(server.workspace, "Mia").id)
-        dataset = add_files(create_dataset(place, "colors"), folder_source(photos))
+        dataset = add_files(create_dataset(place, "colors"), folder_source(noisy_colors))
         teacher = str(cookie_of_teacher(facts, facts.teacher_key))
         page = opened(browser, server, complaints)
         for address in (
