@@ -713,13 +713,12 @@ class TestOtherCommands:
             assert fact["probabilities"][fact["best_guess"]] == fact["probability"]
         assert len(shared("predict", finished_run.run.id, *paths).out.splitlines()) == 3
 
-    def test_predict_with_good_and_bad_images(
-        self, shared: Run, finished_run, image_folder: Path, tmp_path: Path
-    ) -> None:
+    def test_predict_with_good_and_bad_images(self, finished_run, image_folder: Path, tmp_path: Path) -> None:
         good, bad = files_of(image_folder)[0], tmp_path / "bad.jpg"
         bad.write_text("no picture at all")
         images = (bad, good, tmp_path / "missing.jpg", tmp_path)
-        finished = shared("predict", finished_run.run.id, *images, "--json")
+        root = finished_run.workspace.root
+        finished = run_process("predict", finished_run.run.id, *images, "--json", "--workspace", root)
         assert finished.exit_code == 1
         assert list(json.loads(finished.out)) == [str(good)]
         (line,) = finished.err.splitlines()
