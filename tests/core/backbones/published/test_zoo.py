@@ -192,7 +192,10 @@ def test_saved_and_loaded_it_gives_the_same_map_and_a_gradient_to_explain_with(
         tape.watch(activation)
         answer = tf.reduce_mean(activation**2)
     assert tape.gradient(answer, activation).shape[1:3] == (last_block.output_size,) * 2
-    np.testing.assert_allclose(built.body(pixels), activation, rtol=1e-4, atol=1e-5)
+    # The outputs of random weights may be as small as 1e-9.
+    largest = np.abs(activation).max()
+    assert largest > 0
+    np.testing.assert_allclose(built.body(pixels), activation, rtol=1e-4, atol=1e-5 * largest)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "convnext_tiny"])
