@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from transfer_core.runs.training_run import TrainingRun
 from transfer_core.workspace import Workspace
 
 Run = Callable[..., tuple[int, str, str]]
-TINY = ("--backbone", "tiny_random", "--epochs", "1", "--batch-size", "8")
+TINY = ("--backbone", "tiny_random", "--epochs", "1", "--batch-size", "6")
 
 
 @pytest.fixture
@@ -31,46 +32,62 @@ def run(
     return run_command
 
 
+@dataclass
+class Sweep:
+    """What a finished sweep printed, on standard output and on standard error."""
+
+    facts: dict[str, Any]
+    err: str
+
+
 @pytest.fixture(scope="module")
-def swept() -> dict[str, Any]:
-    """What the sweep printed, for the tests after it."""
-    return {}
+def sweeps() -> list[Sweep]:
+    """Holds the sweep of this file once it was trained."""
+    return []
+
+
+@pytest.fixture
+def sweep(run: Run, color_dataset: ImageDataset, sweeps: list[Sweep]) -> Sweep:
+    """A sweep of two depths, twice each."""
+    if not sweeps:
+        code, out, err = run(
+            "sweep", color_dataset.id, *TINY, "--depth", 0, "--depth", 2, "--repeats", 2, "--json"
+        )
+        assert code == 0, err
+        sweeps.append(Sweep(json.loads(out), err))
+    return sweeps[0]
 
 
 def test_a_sweep_trains_each_depth_and_names_the_best_trade_off(
-    run: Run, color_dataset: ImageDataset, session_workspace: Workspace, swept: dict[str, Any]
+    color_dataset: ImageDataset, session_workspace: Workspace, sweep: Sweep
 ) -> None:
-    code, out, err = run(
-        "sweep", color_dataset.id, *TINY, "--depth", 0, "--depth", 2, "--repeats", 2, "--json"
-    )
-    assert code == 0, err
-    swept |= json.loads(out)
-    assert [point["num_unfrozen_blocks"] for point in swept["points"]] == [0, 2]
-    assert all(len(point["accuracies"]) == 2 and point["seconds"] > 0 for point in swept["points"])
-    assert swept["best_num_unfrozen_blocks"] in (0, 2)
-    assert swept["dataset_id"] == color_dataset.id and len(swept["run_ids"]) == 4
-    assert err.count("epoch 1: loss") >= 4
-    for run_id in swept["run_ids"]:
+    facts = sweep.facts
+    assert [point["num_unfrozen_blocks"] for point in facts["points"]] == [0, 2]
+    assert all(len(point["accuracies"]) == 2 and point["seconds"] > 0 for point in facts["points"])
+    assert facts["best_num_unfrozen_blocks"] in (0, 2)
+    assert facts["dataset_id"] == color_dataset.id and len(facts["run_ids"]) == 4
+    assert sweep.err.count("epoch 1: loss") >= 4
+    for run_id in facts["run_ids"]:
         assert (session_workspace.run_dir(run_id) / SWEEP.name).is_file()
 
 
 def test_a_sweep_goes_on_with_what_is_missing(
-    run: Run, color_dataset: ImageDataset, session_workspace: Workspace, swept: dict[str, Any]
+    run: Run, color_dataset: ImageDataset, session_workspace: Workspace, sweep: Sweep
 ) -> None:
-    gone = session_workspace.run_dir(swept["run_ids"][0])
-    gone.rename(session_workspace.trash_dir / gone.name)
-    code, out, err = run("sweep", color_dataset.id, "--resume", swept["sweep_id"], "--json")
+    gone = session_workspace.run_dir(sweep.facts["run_ids"][0])
+    in_trash = gone.rename(session_workspace.trash_dir / gone.name)
+    code, out, err = run("sweep", color_dataset.id, "--resume", sweep.facts["sweep_id"], "--json")
+    in_trash.rename(gone)
     assert code == 0, err
     again = json.loads(out)
     assert gone.name not in again["run_ids"] and len(again["run_ids"]) == 4
     assert err.count("blocks learn, seed") == 1
     accuracies = [point["accuracies"] for point in again["points"]]
-    assert accuracies == [point["accuracies"] for point in swept["points"]]
-    swept |= again
+    assert accuracies == [point["accuracies"] for point in sweep.facts["points"]]
 
 
-def test_two_runs_are_compared(run: Run, session_workspace: Workspace, swept: dict[str, Any]) -> None:
-    runs = [TrainingRun.load(session_workspace, run_id) for run_id in swept["run_ids"]]
+def test_two_runs_are_compared(run: Run, session_workspace: Workspace, sweep: Sweep) -> None:
+    runs = [TrainingRun.load(session_workspace, run_id) for run_id in sweep.facts["run_ids"]]
     by_choice = {(one.config.num_unfrozen_blocks, one.config.seed): one for one in runs}
     before, after = by_choice[0, 1], by_choice[2, 1]
     code, out, err = run("compare", before.id, after.id, "--json")
