@@ -77,8 +77,11 @@ def test_everyone_reads_their_own_language_also_what_a_task_says_later(
         expect_language(german, "Fotos", "de")
         expect_language(chinese, "照片", "zh-CN")
         german.get_by_text("Aus einem Video", exact=True).click()
+        # Until then the field for files may be that of the way before.
+        settle(german)
         german.get_by_role("textbox", name="Name der Klasse").fill("Tasse")
         german.locator("input[type=file]").set_input_files(video)
+        expect(german.get_by_text("cup.mp4", exact=True)).to_be_visible()
         german.get_by_role("button", name="Fotos hinzufügen").click()
         expect(german.get_by_text("cup.mp4 ist kein Video.")).to_be_visible()
         # A thread of the server said it, in no one's language.
