@@ -19,7 +19,7 @@ _SECONDS_BETWEEN_REQUESTS = 1.0
 _SECONDS_UNTIL_AWAY = 5.0
 # The first worker of a node unpacks the code.
 _SECONDS_OF_A_PROBE = 120.0
-# A full disk may have been tidied up, an installation mended.
+# Meanwhile the disk may have been freed, or the installation repaired.
 _SECONDS_UNTIL_ASKED_AGAIN = 60.0
 _LONGEST_REASON = 200
 
