@@ -473,7 +473,7 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
 
     def _with_single_recordings_cut(self) -> ImageDataset:
         """Return a copy with the end of a recording as a group where a class has no other photos to validate on."""
-        ends: dict[str, str] = {}
+        class_of_end: dict[str, str] = {}
         for name in self._one_sided():
             frames = sorted(
                 (one for one in self.images if one.class_name == name), key=lambda one: one.number
@@ -486,9 +486,17 @@ class ImageDataset(DatasetFacts, frozen=True, kw_only=True, dict=True):
                 end = [image for image in frames if image.burst == shortest]
                 if len(lengths) == 1:
                     end = frames[-(len(frames) // 4) :]
-                ends |= dict.fromkeys((image.id for image in end), end[0].id)
-        images = (replace(image, group=ends.get(image.id, image.group)) for image in self.images)
-        return replace(self, images=tuple(images)) if ends else self
+                class_of_end |= dict.fromkeys((image.id for image in end), name)
+        if not class_of_end:
+            return self
+        ids: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for image in self.images:
+            ids[image.group, class_of_end.get(image.id, "")].append(image.id)
+        # The name of the whole may be that of a frame of the end, so what is left is named as well.
+        groups = {
+            image_id: min(part) if group else "" for (group, _name), part in ids.items() for image_id in part
+        }
+        return replace(self, images=tuple(replace(image, group=groups[image.id]) for image in self.images))
 
     def _grouped(self, *, with_series: bool = True) -> ImageDataset:
         least = max(MIN_GROUPS_WITH_SERIES, self.num_folds if self.split_by == "folds" else 0)

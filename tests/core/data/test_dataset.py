@@ -381,6 +381,16 @@ class TestWaysToSplit:
         assert len({image.group for image in dataset.images if image.class_name == "dog"}) == 2
         assert dataset.with_series(dict.fromkeys(dataset.by_id, "all")).counts("validation")["dog"] == 2
 
+    @pytest.mark.parametrize("least", range(8))
+    def test_any_frame_may_name_the_group_of_the_recording(self, workspace: Workspace, least: int) -> None:
+        frames = [
+            structs.replace(image, burst="b1", id=f"{place != least:d}{image.id[1:]}")
+            for place, image in enumerate(records(dog=8))
+        ]
+        dataset = empty_dataset(workspace).with_images([*records(cat=4), *frames], ())
+        assert dataset.counts("validation")["dog"] == 2
+        assert len({image.group for image in dataset.images if image.class_name == "dog"}) == 2
+
     def test_a_second_recording_is_never_cut(self, workspace: Workspace) -> None:
         first = [structs.replace(image, burst="b1") for image in records(dog=8)]
         second = [structs.replace(image, burst="b2", number=9 + image.number) for image in records(fox=8)]
