@@ -44,6 +44,8 @@ def test_without_a_run_each_lesson_says_what_to_do(open_page: OpenPage) -> None:
         "fits",
         "depths",
     }
+    # In the chart it would be cut on a phone.
+    assert "Million values that learn in EfficientNet-Lite0" in texts(page)
 
 
 @pytest.fixture

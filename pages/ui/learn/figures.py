@@ -83,8 +83,7 @@ def show_depths(run: TrainingRun | None) -> None:
 def _bars(pairs: Sequence[tuple[int, float]], unit: str, formatter: str, described: str, key: str) -> None:
     spec = {
         "animation": False,
-        "title": {"text": unit, "textStyle": {"fontSize": 14}},
-        "grid": {"top": 36, "left": 8, "right": 8, "bottom": 28, "containLabel": True},
+        "grid": {"top": 8, "left": 8, "right": 8, "bottom": 28, "containLabel": True},
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "category",
@@ -93,7 +92,8 @@ def _bars(pairs: Sequence[tuple[int, float]], unit: str, formatter: str, describ
             "nameLocation": "middle",
             "nameGap": 28,
         },
-        "yAxis": {"type": "value", "axisLabel": {"formatter": formatter}},
+        # Whole numbers: ECharts writes a decimal point in every language.
+        "yAxis": {"type": "value", "minInterval": 1, "axisLabel": {"formatter": formatter}},
         "series": [
             {
                 "type": "bar",
@@ -103,6 +103,8 @@ def _bars(pairs: Sequence[tuple[int, float]], unit: str, formatter: str, describ
             }
         ],
     }
+    # A title of the chart itself would be cut on a phone.
+    st.caption(unit)
     st.echarts_chart(spec, height=_HEIGHT, key=f"figure-{key}", alt=described)
 
 
