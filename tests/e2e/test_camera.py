@@ -161,6 +161,46 @@ def test_the_camera_is_let_go_of(server: Server, person: Person) -> None:
     expect(page.get_by_role("button", name="Switch the camera on")).to_have_count(0)
 
 
+# As a computer does that is busy while it moves the component: what the page gets next comes a second and a half later.
+BUSY_COMPUTER = """
+    const listen = WebSocket.prototype.addEventListener;
+    const isThere = () => document.querySelector(".st-key-camera-burst") !== null;
+    window.isBusy = false;
+    window.numMoves = 0;
+    WebSocket.prototype.addEventListener = function (type, listener, ...rest) {
+        if (type !== "message") return listen.call(this, type, listener, ...rest);
+        let before = Promise.resolve();
+        const listenLater = (event) => {
+            before = before.then(async () => {
+                if (window.isBusy) {
+                    const wasThere = isThere();
+                    await new Promise(requestAnimationFrame);
+                    await new Promise((resolve) => setTimeout(resolve));
+                    if (wasThere && !isThere()) {
+                        window.numMoves += 1;
+                        await new Promise((resolve) => setTimeout(resolve, 1500));
+                    }
+                }
+                listener.call(this, event);
+            });
+        };
+        return listen.call(this, type, listenLater, ...rest);
+    };
+"""
+
+
+def test_the_camera_stays_on_while_a_busy_computer_draws_the_page(server: Server, person: Person) -> None:
+    page = person("/Images", KEEP_STREAMS + BUSY_COMPUTER)
+    open_camera(page)
+    page.evaluate("window.isBusy = true")
+    hold(page, "cat", 2)
+    expect(page.get_by_text("1 of 2 recordings.")).to_be_visible()
+    settle(page)
+    assert page.evaluate("numMoves") > 0
+    assert page.evaluate("tracks.map((track) => track.readyState)") == ["live"]
+    expect(record_button(page)).to_be_visible()
+
+
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
     [

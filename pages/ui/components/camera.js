@@ -6,7 +6,6 @@
 const VIEW_CHECKED_EVERY = 100; // milliseconds
 const LOST_AFTER = 10_000; // milliseconds without an answer
 const CAMERA_IS_ON = "transfer-studio-camera-is-on";
-const GONE_AFTER = 500; // milliseconds; the page may draw the component again at another place
 
 // Returns a camera that is switched on and off by its buttons, and off as soon as its view is left.
 //
@@ -64,12 +63,9 @@ function createCamera(settings, steps) {
             camera.show();
         },
 
-        leave(root) {
-            setTimeout(() => {
-                if (camera.root !== root || isOnPage(root)) return;
-                steps.abandon?.();
-                camera.switchOff();
-            }, GONE_AFTER);
+        leave() {
+            steps.abandon?.();
+            camera.switchOff();
         },
     };
 

@@ -1,14 +1,36 @@
 // Begins the script of every component.
 
 // Returns the function that Streamlit calls to draw a component of which the page has only one. It lives on while the
-// page draws it again, perhaps at another place.
-function drawOne(create) {
+// page draws it again, perhaps at another place. Its `leave` is called once it has left the page.
+function drawOne(create, lookEvery = 500) {
     let only = null;
+    let root = null;
     return ({ parentElement, data, setTriggerValue }) => {
         only ??= create();
-        only.update(parentElement, data, setTriggerValue);
-        return () => only.leave?.(parentElement);
+        root = parentElement;
+        only.update(root, data, setTriggerValue);
+        return () => only.leave && whenGone(() => root !== parentElement || isOnPage(root), only.leave, lookEvery);
     };
+}
+
+// On a busy computer some seconds pass until the page has drawn a component at another place. It is gone when the page
+// has been drawn to its end at two looks in a row: the browser shows the last of it a little later.
+function whenGone(isBack, act, lookEvery) {
+    const surelyGone = Date.now() + 20 * lookEvery;
+    const { pathname } = location;
+    let wasDrawn = false;
+    const look = () => {
+        if (isBack()) return;
+        const isDrawn = isPageDrawn();
+        const isGone = (isDrawn && wasDrawn) || location.pathname !== pathname || Date.now() > surelyGone;
+        wasDrawn = isDrawn;
+        isGone ? act() : setTimeout(look, lookEvery);
+    };
+    setTimeout(look, lookEvery);
+}
+
+function isPageDrawn() {
+    return (document.querySelector("[data-testid=stApp]")?.dataset.testScriptState ?? "notRunning") === "notRunning";
 }
 
 function isOnPage(root) {

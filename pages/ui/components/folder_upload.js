@@ -16,9 +16,9 @@ const MOST_TABLES = 40;
 const MOST_TABLE_BYTES = 32 * 1024 * 1024;
 const NOTE = "transfer-studio-upload";
 const LINGERS_FOR = 1_500; // milliseconds
-const GONE_AFTER = 2_000; // the page may draw the component again at another place
+const LOOK_EVERY = 1_000; // milliseconds; a part of the page may wait for a result
 
-export default drawOne(createUpload);
+export default drawOne(createUpload, LOOK_EVERY);
 
 function createUpload() {
     let root = null;
@@ -264,10 +264,8 @@ function createUpload() {
             else if (!job && data.is_open) send("left", { upload: data.upload });
             show();
         },
-        leave(oldRoot) {
-            setTimeout(() => {
-                if (job && root === oldRoot && !isOnPage(root)) end();
-            }, GONE_AFTER);
+        leave() {
+            if (job) end();
         },
     };
 }
