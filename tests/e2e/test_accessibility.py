@@ -86,6 +86,12 @@ def findings(page: Page) -> list[str]:
     ]
 
 
+# As Streamlit does with what is drawn again for longer than half a second.
+FADE = (
+    "one => { one.dataset.stale = 'true'; one.style.opacity = 0.33; return getComputedStyle(one).opacity; }"
+)
+
+
 @pytest.mark.parametrize("address", PAGES)
 def test_a_page_with_a_finished_run_and_on_the_narrowest_screen(
     trained: tuple[Server, str], page: Page, address: str
@@ -116,6 +122,7 @@ def test_the_pages_while_training(trained: tuple[Server, str], page: Page) -> No
     page.get_by_role("button", name="Start training").click()
     expect(page.get_by_role("button", name="Stop and keep the model")).to_be_visible()
     found = findings(page)
+    opacity = page.locator("[data-stale]:has(.stProgress)").first.evaluate(FADE)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Results").click()
     expect(page.get_by_role("heading", name="5 · Results")).to_be_visible()
     found += findings(page)
@@ -123,6 +130,7 @@ def test_the_pages_while_training(trained: tuple[Server, str], page: Page) -> No
     click_button(page, "Stop and keep the model")
     expect(page.get_by_role("button", name="Stop and keep the model")).to_be_hidden()
     assert found == []
+    assert opacity == "1"
 
 
 def test_a_page_without_content_shows_a_skeleton(trained: tuple[Server, str], page: Page) -> None:
