@@ -38,6 +38,10 @@ def train_page(server: Server, image_folder: Path) -> str:
 def start_long_training(page: Page) -> None:
     """Start a training that does not end by itself within a test."""
     choose_long_training(page)
+    start_training(page)
+
+
+def start_training(page: Page) -> None:
     page.get_by_role("button", name="Start training").click()
     expect(
         page.get_by_role("button", name=re.compile("Stop and keep|Cancel|Leave the queue"))
@@ -136,7 +140,9 @@ def test_two_people_take_turns_and_another_window_shows_the_same_run(
 ) -> None:
     first, second = person(train_page), person(train_page)
     for page in (first, second):
-        start_long_training(page)
+        choose_long_training(page)
+    for page in (first, second):
+        start_training(page)
     expect(second.get_by_text("1 training goes first.").first).to_be_visible()
 
     tab = person(first.url)
