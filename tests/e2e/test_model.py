@@ -59,7 +59,7 @@ def test_two_models_try_the_images_and_the_better_one_is_taken(
     expect(page.get_by_text(re.compile("Best trade-off: EfficientNet-Lite"))).to_be_visible()
     chart = page.locator(".st-key-audition-chart")
     expect(chart.get_by_text("★ best trade-off")).to_be_visible()
-    expect(chart.get_by_text("seconds for 100 photos on this computer")).to_be_visible()
+    expect(chart.get_by_text("seconds for 100 photos here")).to_be_visible()
     page.get_by_role("button", name=re.compile("Use EfficientNet-Lite")).click()
     expect(page.get_by_role("button", name="Chosen").first).to_be_visible()
     expect(page).to_have_url(re.compile("model=efficientnet_lite"))

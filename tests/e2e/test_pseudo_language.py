@@ -67,6 +67,13 @@ def home(
         yield server, f"model=efficientnet_lite0&images={dataset.id}&unfrozen=0&run={run.id}"
 
 
+# Plotly brings its charts some time after the page, and again when the page has another width.
+ARE_CHARTS_DRAWN = """() => [...document.querySelectorAll("[data-testid=stPlotlyChart]")].every((chart) => {
+    const { width } = chart.getBoundingClientRect();
+    return width === 0 || chart.querySelector(".main-svg")?.getBoundingClientRect().width <= width + 1;
+})"""
+
+
 def look(page: Page, address: str) -> list[str]:
     """Return what is cut or English on a page at each width."""
     found = []
@@ -76,6 +83,7 @@ def look(page: Page, address: str) -> list[str]:
     options = {"markers": [OPENING, CLOSING], "allowed": NAMES, "own": STREAMLIT}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(ARE_CHARTS_DRAWN)
         for _try in range(20):
             drawn = page.evaluate(FINDINGS, options)
             if not drawn:

@@ -132,7 +132,7 @@ def _table(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: Au
 def _x_title(ranked: list[AuditionScore]) -> str:
     if any(score.processor for score in ranked):
         return _("seconds for 100 photos")
-    return _("seconds for 100 photos on this computer")
+    return _("seconds for 100 photos here")
 
 
 def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], best: AuditionScore) -> None:

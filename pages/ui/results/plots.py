@@ -132,7 +132,7 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
         height=320,
         margin=_MARGIN,
         legend={"orientation": "h", "y": -0.25, "yanchor": "top"},
-        xaxis={"title": _("share of photos that get an answer"), "range": [0, 1.02], **_percent_ticks(5)},
+        xaxis={"title": _("photos that get an answer"), "range": [0, 1.02], **_percent_ticks(5)},
         yaxis={
             "title": _("correct answers"),
             "range": [max(lowest - 0.1, 0), 1.02],
