@@ -30,6 +30,7 @@ class Visit:
 
     def __init__(self, server: Server, cookie: str, session_id: str = "") -> None:
         self.received: list[ForwardMsg] = []
+        self._num_before = 0
         protocols = ["streamlit", "PLACEHOLDER_AUTH_TOKEN", *([session_id] if session_id else [])]
         connecting = connect(
             f"ws{server.url.removeprefix('http')}{_STREAM}",
@@ -57,12 +58,14 @@ class Visit:
 
     @property
     def text(self) -> str:
-        """Everything that was sent for the page as it is now."""
+        """Everything that was sent since the page was asked for."""
         return "\n".join(map(str, self.received))
 
     @property
     def elements(self) -> list[Element]:
-        return [one.delta.new_element for one in self.received if one.HasField("delta")]
+        """Those of the page as it is now."""
+        drawn = self.received[self._num_before :]
+        return [one.delta.new_element for one in drawn if one.HasField("delta")]
 
     def elements_of(self, kind: str) -> list[Any]:
         found = [element for element in self.elements if element.WhichOneof("type") == kind]
@@ -75,9 +78,11 @@ class Visit:
         message.rerun_script.query_string = query
         for widget_id in pressed:
             message.rerun_script.widget_states.widgets.add(id=widget_id, trigger_value=True)
-        self.received = []
+        self.received, self._num_before = [], 0
         self.send(message)
-        self.wait_for("script_finished")
+        # A page that draws itself again has no valid ids before that.
+        while self.wait_for("script_finished").script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+            self._num_before = len(self.received)
 
     def send(self, message: BackMsg) -> None:
         self._connection.send(message.SerializeToString())

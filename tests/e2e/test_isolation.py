@@ -131,7 +131,6 @@ def test_project_file_is_given_to_its_owner_alone(class_server: Server, anna: Pu
         (create,) = (one.id for one in visit.elements_of("button") if one.label == "Create the file")
         visit.draw("Projects", ids_of(anna), pressed=(create,))
         path = ""
-        # While the file is made, the page is drawn again by itself, and earlier ids are not valid any more.
         while not path:
             visit.draw("Projects", ids_of(anna))
             for offered in visit.elements_of("download_button"):
