@@ -39,6 +39,13 @@ NOISE_FREE_ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
+# A click of a test comes within a tenth of a second, when an expander still opens and its button moves on meanwhile.
+STAND_STILL = """{
+    const animate = Element.prototype.animate;
+    Element.prototype.animate = function (frames, options) {
+        return animate.call(this, frames, { ...options, duration: 0 });
+    };
+}"""
 PAGES = pytest.StashKey[list[Page]]()
 HAS_FAILED = pytest.StashKey[bool]()
 _TROUBLE = re.compile(r"traceback|warning|error|exception", re.IGNORECASE)
@@ -215,6 +222,7 @@ def person(
             )
         page = contexts[server.url].new_page()
         pages.append(page)
+        page.add_init_script(STAND_STILL)
         page.add_init_script(script)
         page.context.grant_permissions(permissions)
         page.set_default_timeout(LONG)
@@ -291,6 +299,7 @@ def other_devices(browser: Browser, address: str) -> Iterator[Callable[..., Page
     def arrive(path: str, **device: Any) -> Page:
         contexts.append(browser.new_context(base_url=address, **device))
         page = contexts[-1].new_page()
+        page.add_init_script(STAND_STILL)
         page.set_default_timeout(LONG)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path)
