@@ -48,6 +48,8 @@ def run(
     monkeypatch.setenv("TRANSFER_STUDIO_WORKSPACE", str(full_workspace.root))
     newest = next(runs_of(full_workspace))
     newest.files.write_notes(RunNotes(note="a note"))
+    # A file written within the last tenth of a second is read each time.
+    os.utime(newest.folder / "notes.json", (1, 1))
     yield newest
 
 
