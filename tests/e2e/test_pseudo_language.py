@@ -83,10 +83,9 @@ def look(page: Page, address: str) -> list[str]:
     options = {"markers": [OPENING, CLOSING], "allowed": NAMES, "own": STREAMLIT}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function(ARE_CHARTS_DRAWN)
         for _try in range(20):
             drawn = page.evaluate(FINDINGS, options)
-            if not drawn:
+            if not drawn and page.evaluate(ARE_CHARTS_DRAWN):
                 break
             # The sidebar slides, and charts are drawn again.
             page.evaluate("() => new Promise((draw) => setTimeout(() => requestAnimationFrame(draw), 100))")
