@@ -39,7 +39,7 @@ NOISE_FREE_ARGUMENTS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-# A click of a test comes within a tenth of a second, when an expander still opens and its button moves on meanwhile.
+# Expanders open at once. A test clicks within a tenth of a second, while the button inside would still be moving.
 STAND_STILL = """{
     const animate = Element.prototype.animate;
     Element.prototype.animate = function (frames, options) {

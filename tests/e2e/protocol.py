@@ -63,7 +63,7 @@ class Visit:
 
     @property
     def elements(self) -> list[Element]:
-        """Those of the page as it is now."""
+        """The elements of the last script run."""
         drawn = self.received[self._num_before :]
         return [one.delta.new_element for one in drawn if one.HasField("delta")]
 
@@ -80,7 +80,7 @@ class Visit:
             message.rerun_script.widget_states.widgets.add(id=widget_id, trigger_value=True)
         self.received, self._num_before = [], 0
         self.send(message)
-        # A page that draws itself again has no valid ids before that.
+        # A page that calls `st.rerun` is sent twice, and the ids of its first version are no longer valid.
         while self.wait_for("script_finished").script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             self._num_before = len(self.received)
 

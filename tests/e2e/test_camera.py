@@ -161,7 +161,7 @@ def test_the_camera_is_let_go_of(server: Server, person: Person) -> None:
     expect(page.get_by_role("button", name="Switch the camera on")).to_have_count(0)
 
 
-# As a computer does that is busy while it moves the component: what the page gets next comes a second and a half later.
+# Imitates a slow computer: while the page moves the camera, the next message arrives a second and a half later.
 BUSY_COMPUTER = """
     const listen = WebSocket.prototype.addEventListener;
     const isThere = () => document.querySelector(".st-key-camera-burst") !== null;

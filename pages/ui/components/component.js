@@ -1,32 +1,33 @@
 // Begins the script of every component.
 
 // Returns the function that Streamlit calls to draw a component of which the page has only one. It lives on while the
-// page draws it again, perhaps at another place. Its `leave` is called once it has left the page.
-function drawOne(create, lookEvery = 500) {
+// page draws it again, perhaps at another place. Its `leave` is called when it has left the page for good.
+function drawOne(create, checkEvery = 500) {
     let only = null;
     let root = null;
     return ({ parentElement, data, setTriggerValue }) => {
         only ??= create();
         root = parentElement;
         only.update(root, data, setTriggerValue);
-        return () => only.leave && whenGone(() => root !== parentElement || isOnPage(root), only.leave, lookEvery);
+        return () => only.leave && whenGone(() => root !== parentElement || isOnPage(root), only.leave, checkEvery);
     };
 }
 
-// On a busy computer some seconds pass until the page has drawn a component at another place. It is gone when the page
-// has been drawn to its end at two looks in a row: the browser shows the last of it a little later.
-function whenGone(isBack, act, lookEvery) {
-    const surelyGone = Date.now() + 20 * lookEvery;
+// Calls `act` when a component has left the page for good. A page that only moves it removes it first, and a slow
+// computer takes seconds to draw it again. So the script must have ended at two checks in a row, because the browser
+// shows its last elements a little later.
+function whenGone(isBack, act, checkEvery) {
+    const surelyGone = Date.now() + 20 * checkEvery;
     const { pathname } = location;
     let wasDrawn = false;
-    const look = () => {
+    const check = () => {
         if (isBack()) return;
         const isDrawn = isPageDrawn();
         const isGone = (isDrawn && wasDrawn) || location.pathname !== pathname || Date.now() > surelyGone;
         wasDrawn = isDrawn;
-        isGone ? act() : setTimeout(look, lookEvery);
+        isGone ? act() : setTimeout(check, checkEvery);
     };
-    setTimeout(look, lookEvery);
+    setTimeout(check, checkEvery);
 }
 
 function isPageDrawn() {

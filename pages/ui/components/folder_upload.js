@@ -16,9 +16,9 @@ const MOST_TABLES = 40;
 const MOST_TABLE_BYTES = 32 * 1024 * 1024;
 const NOTE = "transfer-studio-upload";
 const LINGERS_FOR = 1_500; // milliseconds
-const LOOK_EVERY = 1_000; // milliseconds; a part of the page may wait for a result
+const CHECK_EVERY = 1_000; // milliseconds; a part of the page may wait for a result
 
-export default drawOne(createUpload, LOOK_EVERY);
+export default drawOne(createUpload, CHECK_EVERY);
 
 function createUpload() {
     let root = null;
