@@ -179,11 +179,7 @@ def read_json(path: Path, cost: str = "") -> dict[str, Any]:
     try:
         return parse_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise WorkspaceError(
-            _("{file} of {folder} is missing. {cost}").format(
-                file=path.name, folder=path.parent.name, cost=cost or _advice()
-            )
-        ) from error
+        raise _unusable(path, _("{file} of {folder} is missing. {cost}"), cost) from error
     except (OSError, ValueError) as error:
         check_shortage(error)
         raise damaged_file(path, error, cost) from error
@@ -217,17 +213,22 @@ def parse_json(content: bytes) -> dict[str, Any]:
 
 
 def damaged_file(path: Path, reason: str | Exception, cost: str = "") -> WorkspaceError:
-    """Return the error about a file whose content this app did not write.
+    """Return the error about a file whose content this app did not write, or whose folder went while it was read.
 
     Args:
         path: The file, in the folder of its run or dataset.
         reason: In lower case, to stand behind a colon; of an error its message.
         cost: Sentences on what is lost without the file and what to do; general advice if not given.
     """
+    return _unusable(path, _("{file} of {folder} is damaged: {reason}. {cost}"), cost, reason=reason)
+
+
+def _unusable(path: Path, sentence: str, cost: str, **values: object) -> WorkspaceError:
+    folder = path.parent
+    if not folder.is_dir():
+        return WorkspaceError(_("{folder} was moved or deleted meanwhile.").format(folder=folder.name))
     return WorkspaceError(
-        _("{file} of {folder} is damaged: {reason}. {cost}").format(
-            file=path.name, folder=path.parent.name, reason=reason, cost=cost or _advice()
-        )
+        sentence.format(file=path.name, folder=folder.name, cost=cost or _advice(), **values)
     )
 
 

@@ -220,3 +220,18 @@ def test_a_missing_file_is_named_with_the_folder_it_belongs_to(tmp_path: Path) -
     (tmp_path / "run").mkdir()
     with pytest.raises(WorkspaceError, match=r"^gone\.json of run is missing\. Restore it"):
         read_json(tmp_path / "run" / "gone.json")
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), PermissionError()])
+def test_a_folder_that_is_deleted_while_a_file_of_it_is_read_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    (tmp_path / "run").mkdir()
+
+    def delete_first(_path: Path) -> bytes:
+        (tmp_path / "run").rmdir()
+        raise error
+
+    monkeypatch.setattr(Path, "read_bytes", delete_first)
+    with pytest.raises(WorkspaceError, match=r"^run was moved or deleted meanwhile\.$"):
+        read_json(tmp_path / "run" / "a.json")

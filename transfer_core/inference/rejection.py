@@ -266,8 +266,6 @@ def threshold_for_share(share: float, values: Sequence[float] | Array) -> float:
 
 
 def _read_bank(path: Path, cost: str) -> tuple[Array, Array | None]:
-    if not path.is_file():
-        raise damaged_file(path, _("it is missing"), cost)
     try:
         # Check the declared shapes first: a damaged header could ask for more memory than there is.
         kinds = kinds_of_arrays(path)
@@ -284,7 +282,8 @@ def _read_bank(path: Path, cost: str) -> tuple[Array, Array | None]:
             found = {name: arrays[name].astype(np.float32) for name in arrays}
     except NOT_ARRAYS as error:
         check_shortage(error)
-        raise damaged_file(path, _("it is not a complete file of arrays"), cost) from error
+        reason = _("it is not a complete file of arrays") if path.is_file() else _("it is missing")
+        raise damaged_file(path, reason, cost) from error
     if not all(np.isfinite(values).all() for values in found.values()):
         raise damaged_file(path, _("it holds infinity or NaN"), cost)
     return found["bank"], found.get("weights")

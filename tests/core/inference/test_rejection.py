@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from transfer_core.backbones.own.source_model import ArrayKind, kinds_of_arrays
 from transfer_core.errors import WorkspaceError
 from transfer_core.files import read_json, write_json
 from transfer_core.inference.rejection import (
@@ -159,6 +160,20 @@ def test_damaged_files_raise(tmp_path: Path, rejection, name: str) -> None:
     rejection.save(tmp_path)
     (tmp_path / name).write_bytes(b"{}")
     with pytest.raises(WorkspaceError):
+        Rejection.load(tmp_path)
+
+
+def test_a_bank_that_is_deleted_while_it_is_read_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rejection
+) -> None:
+    rejection.save(tmp_path)
+
+    def delete_first(path: Path) -> dict[str, ArrayKind]:
+        path.unlink()
+        return kinds_of_arrays(path)
+
+    monkeypatch.setattr("transfer_core.inference.rejection.kinds_of_arrays", delete_first)
+    with pytest.raises(WorkspaceError, match="it is missing"):
         Rejection.load(tmp_path)
 
 
