@@ -129,7 +129,7 @@ def test_learning_curve_is_measured_once_and_kept(open_page: OpenPage, run: Trai
     kept = json.loads((run.folder / "learning_curve.json").read_text("utf-8"))
     points = kept["curve"]["points"]
     assert [point["num_images"] for point in points] == [9, 19]
-    assert json.loads(chart.proto.spec)["data"][1]["y"] == [point["accuracy"] for point in points]
+    assert json.loads(chart.proto.spec)["data"][1]["y"] == [100 * point["accuracy"] for point in points]
     assert "All points use the same 24 photos." in texts(page)
     # Another visit reads it from the run.
     service._services.clear()

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from pages.ui.app.process import workspace
 from transfer_core.backbones.registry import get_backbone
@@ -243,12 +242,6 @@ def expected_sentence(evaluation: Evaluation) -> str:
     return _("Expect {range} correct on photos like these.").format(
         range=percent_range(*evaluation.accuracy_interval)
     )
-
-
-def percent_axis(title: str) -> dict[str, Any]:
-    """Return a Plotly axis of shares, 0-1, labelled in per cent as everywhere else."""
-    shares = [tenth / 10 for tenth in range(11)]
-    return {"title": title, "tickvals": shares, "ticktext": [percent(share) for share in shares]}
 
 
 def distinct_labels(labels: Mapping[str, str]) -> dict[str, str]:

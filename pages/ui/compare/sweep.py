@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded, require
-from pages.ui.app.plotly_figure import show_figure
+from pages.ui.app.plotly_figure import percent_axis, percent_bars, show_figure
 from pages.ui.app.process import recommendation, trainings, workspace
 from pages.ui.app.session import Session
 from pages.ui.app.steps import Step
@@ -21,7 +21,7 @@ from pages.ui.app.words import (
     plain,
     run_backbone_title,
 )
-from transfer_core.language import _, date_time_words, percent, percent_sign, plural, sentences
+from transfer_core.language import _, date_time_words, percent, plural, sentences
 from transfer_core.runs.run_status import ACTIVE
 from transfer_core.runs.sweep import (
     NUM_REPEATS,
@@ -35,7 +35,6 @@ from transfer_core.runs.sweep import (
 from transfer_core.runs.sweep_plan import SweepPlan
 from transfer_core.work.sweep_queue import continue_sweep, start_sweep, stop_sweep
 
-_MARGIN = 0.1
 _BEST_COLOR, _OTHER_COLOR = "#d55e00", "#0072b2"
 
 
@@ -192,16 +191,13 @@ def _blocks_words(depth: int) -> str:
 
 def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
     known = [point for point in points if point.accuracies]
+    accuracies = [100 * (point.accuracy or 0) for point in known]
+    spreads = [100 * point.spread for point in known]
     figure = go.Figure(
         go.Scatter(
             x=[str(point.num_unfrozen_blocks) for point in known],
-            y=[100 * (point.accuracy or 0) for point in known],
-            error_y={
-                "type": "data",
-                "array": [100 * point.spread for point in known],
-                "thickness": 2,
-                "width": 6,
-            },
+            y=accuracies,
+            error_y={**percent_bars(accuracies, spreads), "thickness": 2, "width": 6},
             mode="lines+markers+text",
             text=[_("best") if point == best else "" for point in known],
             textposition="top center",
@@ -209,6 +205,7 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
             marker={
                 "size": [18 if point == best else 10 for point in known],
                 "symbol": ["star" if point == best else "circle" for point in known],
+                "opacity": 1,
                 "color": [_BEST_COLOR if point == best else _OTHER_COLOR for point in known],
             },
             cliponaxis=False,
@@ -221,10 +218,12 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
         )
         for point in known
     )
-    lowest = min((point.accuracy or 0) - point.spread for point in known)
-    highest = max((point.accuracy or 0) + point.spread for point in known)
-    bounds = [100 * max(lowest - _MARGIN, 0), 100 * min(highest + _MARGIN, 1.05)]
-    _draw(figure, _("Validation accuracy"), "accuracy", described, ticksuffix=percent_sign(), range=bounds)
+    ends = [
+        accuracy + sign * spread
+        for accuracy, spread in zip(accuracies, spreads, strict=True)
+        for sign in (-1, 1)
+    ]
+    _draw(figure, _("Validation accuracy"), "accuracy", described, **percent_axis(ends))
 
 
 def _show_bars(

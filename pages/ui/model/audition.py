@@ -10,12 +10,12 @@ import streamlit as st
 
 from pages.ui.app.glossary import explain
 from pages.ui.app.page import guarded
-from pages.ui.app.plotly_figure import show_figure
+from pages.ui.app.plotly_figure import percent_axis, percent_bars, show_figure
 from pages.ui.app.process import workspace
 from pages.ui.app.session import Session
 from pages.ui.app.task_progress import show_task, waiting_words
 from pages.ui.app.tasks import audition_of, forget_audition, own_sources, start_audition
-from pages.ui.app.words import duration_words, percent_axis, plain
+from pages.ui.app.words import duration_words, plain
 from transfer_core.backbones.backbone import Backbone
 from transfer_core.backbones.registry import bundled_backbones, get_backbone, list_backbones
 from transfer_core.data.dataset import ImageDataset
@@ -142,23 +142,26 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
         (_("compared"), [score for score in ranked if score is not best], "#0072b2", "circle"),
         (_("★ best trade-off"), [best], "#d55e00", "star"),
     ):
+        accuracies = [100 * score.accuracy for score in scores]
+        spreads = [100 * score.spread for score in scores]
         figure.add_scatter(
             name=name,
             x=[score.seconds_per_100_images for score in scores],
-            y=[score.accuracy for score in scores],
-            error_y={"type": "data", "array": [score.spread for score in scores], "thickness": 1},
+            y=accuracies,
+            error_y={**percent_bars(accuracies, spreads), "thickness": 1},
             text=[escape(str(backbones[score.backbone_name].title)) for score in scores],
             mode="markers+text",
             textposition="middle left",
             cliponaxis=False,
             marker={"size": 14, "color": color, "symbol": symbol},
         )
+    ends = [100 * (score.accuracy + sign * score.spread) for score in ranked for sign in (-1, 1)]
     figure.update_layout(
         height=340,
         margin={"l": 0, "r": 20, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _x_title(ranked), "rangemode": "tozero"},
-        yaxis=percent_axis(_("accuracy")),
+        yaxis={"title": _("accuracy"), **percent_axis(ends)},
     )
     described = "; ".join(
         _("{title}: accuracy {accuracy}, {seconds:.1f} s").format(

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.ui.app.plotly_figure import show_figure
+from pages.ui.app.plotly_figure import percent_axis, show_figure
 from pages.ui.app.process import workspace
 from pages.ui.app.task_progress import result_of
 from pages.ui.app.tasks import learning_curve_of, start_learning_curve
@@ -64,10 +64,9 @@ def _show_measured(measured: MeasuredCurve) -> None:
 
 def _show_chart(curve: LearningCurve) -> None:
     counts = [point.num_images for point in curve.points]
-    accuracies = [point.accuracy for point in curve.points]
-    lowest = [point.interval[0] for point in curve.points]
-    highest = [point.interval[1] for point in curve.points]
-    shares = [step / 10 for step in range(11)]
+    accuracies = [100 * point.accuracy for point in curve.points]
+    lowest = [100 * point.interval[0] for point in curve.points]
+    highest = [100 * point.interval[1] for point in curve.points]
     figure = go.Figure(
         [
             go.Scatter(
@@ -86,8 +85,10 @@ def _show_chart(curve: LearningCurve) -> None:
                 line={"color": _COLOR, "width": 2.5},
                 marker={"size": 8},
                 hovertext=[
-                    _("{count} photos: {accuracy}").format(count=count, accuracy=percent(accuracy))
-                    for count, accuracy in zip(counts, accuracies, strict=True)
+                    _("{count} photos: {accuracy}").format(
+                        count=point.num_images, accuracy=percent(point.accuracy)
+                    )
+                    for point in curve.points
                 ],
                 hoverinfo="text",
             ),
@@ -95,20 +96,18 @@ def _show_chart(curve: LearningCurve) -> None:
     )
     figure.update_layout(
         height=300,
-        margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        margin={"l": 0, "r": 20, "t": 10, "b": 0},
         showlegend=False,
         dragmode=False,
         # Each point has twice the photos of the one before.
         xaxis={"title": _("training photos"), "type": "log", "tickvals": counts, "ticktext": counts},
-        yaxis={
-            "title": _("accuracy"),
-            "range": [max(min(lowest) - 0.05, 0), 1.02],
-            "tickvals": shares,
-            "ticktext": [percent(share) for share in shares],
-        },
+        yaxis={"title": _("accuracy"), **percent_axis([*lowest, *highest])},
     )
     described = _("With {fewest} photos accuracy is {first}, with {most} photos {last}.").format(
-        first=percent(accuracies[0]), fewest=counts[0], last=percent(accuracies[-1]), most=counts[-1]
+        first=percent(curve.points[0].accuracy),
+        fewest=counts[0],
+        last=percent(curve.points[-1].accuracy),
+        most=counts[-1],
     )
     show_figure(figure, "learning-curve-chart", described)
 

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from pages.ui.app.plotly_figure import show_figure
+from pages.ui.app.plotly_figure import percent_axis, show_figure
 from pages.ui.app.words import labelled, short_names
 from transfer_core.evaluation.evaluation import Evaluation
 from transfer_core.evaluation.metrics import Curve
@@ -19,7 +19,8 @@ _MOST_POINTS = 300
 # Also colour-blind people can distinguish them (Okabe and Ito, 2008).
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9a9e", "#b8a900")
 _DASHES = ("solid", "dash", "dot")
-_MARGIN = {"l": 0, "r": 0, "t": 10, "b": 0}
+# To the right there is room for half of the last label, which Plotly would leave out.
+_MARGIN = {"l": 0, "r": 20, "t": 10, "b": 0}
 
 
 def show_class_curves(curves: Mapping[str, Curve], x_title: str, y_title: str, key: str) -> None:
@@ -113,21 +114,20 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
         [
             go.Scatter(
                 x=_thinned([point[0] for point in points]),
-                y=_thinned([point[1] for point in points]),
+                y=_thinned([100 * point[1] for point in points]),
                 mode="lines",
                 name=_("if it answers only when most confident"),
                 line={"color": _COLORS[0], "width": 2.5, "shape": "hv"},
             ),
             go.Scatter(
                 x=[chosen[0]],
-                y=[chosen[1]],
+                y=[100 * chosen[1]],
                 mode="markers",
                 name=_("now"),
                 marker={"size": 14, "symbol": "diamond", "color": _COLORS[5]},
             ),
         ]
     )
-    lowest = min([point[1] for point in points] + [chosen[1]])
     figure.update_layout(
         height=320,
         margin=_MARGIN,
@@ -135,8 +135,7 @@ def show_coverage(points: Sequence[tuple[float, float]], chosen: tuple[float, fl
         xaxis={"title": _("photos that get an answer"), "range": [0, 1.02], **_percent_ticks(5)},
         yaxis={
             "title": _("correct answers"),
-            "range": [max(lowest - 0.1, 0), 1.02],
-            **_percent_ticks(10),
+            **percent_axis([100 * point[1] for point in (*points, chosen)]),
         },
     )
     described = _(
