@@ -121,6 +121,16 @@ def test_all_pages_with_a_finished_run(browser: Browser, home: tuple[Server, str
     assert not found + complaints, "\n".join(found + complaints)
 
 
+def test_steps_that_wait_for_earlier_ones(browser: Browser, home: tuple[Server, str]) -> None:
+    complaints: list[str] = []
+    page = opened(browser, home[0], complaints)
+    found = []
+    for address in ("/Layers", "/Train", "/Results", "/Test", "/Export", "/Compare?view=depths"):
+        found += look(page, address)
+    page.context.close()
+    assert not found + complaints, "\n".join(found + complaints)
+
+
 def test_pages_of_a_class(
     browser: Browser, pseudo: None, noisy_colors: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
