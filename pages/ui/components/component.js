@@ -15,7 +15,7 @@ function drawOne(create, checkEvery = 500) {
 
 // Calls `act` when a component has left the page for good. A page that only moves it removes it first, and a slow
 // computer takes seconds to draw it again. So the script must have ended at two checks in a row, because the browser
-// shows its last elements a little later.
+// shows its last elements a little later. A script that does not end is waited for no longer than twenty checks.
 function whenGone(isBack, act, checkEvery) {
     const surelyGone = Date.now() + 20 * checkEvery;
     const { pathname } = location;
