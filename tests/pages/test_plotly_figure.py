@@ -18,7 +18,7 @@ def ticks(axis: dict) -> list[int]:
         ([85.3, 97.9], [85, 90, 95, 100]),
         ([91.1, 95.1], [84, 86, 88, 90, 92, 94, 96]),
         ([100], [90, 92, 94, 96, 98, 100]),
-        ([-5, 104], [0, 20, 40, 60, 80, 100]),
+        ([2, 98], [0, 20, 40, 60, 80, 100]),
         ([0, 3], [0, 2, 4]),
         ([31, 62], [30, 40, 50, 60]),
     ],
@@ -27,7 +27,13 @@ def test_an_axis_has_some_round_ticks_and_none_above_100(values: list[float], ex
     axis = percent_axis(values)
     assert ticks(axis) == expected
     lowest, highest = axis["range"]
-    assert all(lowest <= min(max(value, 0), 100) < highest for value in values)
+    assert all(lowest <= value < highest for value in values)
+
+
+def test_error_bars_count_as_far_as_they_are_drawn() -> None:
+    axis = percent_axis([50, 98], [20, 5])
+    assert ticks(axis) == [20, 40, 60, 80, 100]
+    assert axis["range"] == [15, 115]
 
 
 def test_a_small_difference_looks_small() -> None:

@@ -18,14 +18,16 @@ _MOST_STEPS = 5
 _LEAST_SPAN = 10
 
 
-def percent_axis(values: Sequence[float]) -> dict[str, Any]:
+def percent_axis(values: Sequence[float], spreads: Sequence[float] = ()) -> dict[str, Any]:
     """Return an axis that shows values in per cent, with a few round ticks and none above 100.
 
     Args:
-        values: Points and ends of error bars, at least one. What lies outside 0-100 counts as the nearer of the two.
+        values: 0-100, at least one.
+        spreads: To both sides of each value; none if not given.
     """
-    highest = min(max(values), 100)
-    lowest = max(min(*values, highest - _LEAST_SPAN), 0)
+    pairs = list(zip(values, spreads or [0.0] * len(values), strict=True))
+    highest = min(max(value + spread for value, spread in pairs), 100)
+    lowest = max(min(min(value - spread for value, spread in pairs), highest - _LEAST_SPAN), 0)
     step = next((step for step in _STEPS if highest - lowest <= _MOST_STEPS * step), _STEPS[-1])
     # Less than a step above the highest value, so that 100 is the last tick.
     bounds = [max(lowest - 0.75 * step, 0), highest + 0.75 * step]

@@ -218,12 +218,7 @@ def _show_accuracy(points: Sequence[SweepPoint], best: SweepPoint) -> None:
         )
         for point in known
     )
-    ends = [
-        accuracy + sign * spread
-        for accuracy, spread in zip(accuracies, spreads, strict=True)
-        for sign in (-1, 1)
-    ]
-    _draw(figure, _("Validation accuracy"), "accuracy", described, **percent_axis(ends))
+    _draw(figure, _("Validation accuracy"), "accuracy", described, **percent_axis(accuracies, spreads))
 
 
 def _show_bars(

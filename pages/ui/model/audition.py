@@ -155,13 +155,14 @@ def _show_chart(ranked: list[AuditionScore], backbones: dict[str, Backbone], bes
             cliponaxis=False,
             marker={"size": 14, "color": color, "symbol": symbol},
         )
-    ends = [100 * (score.accuracy + sign * score.spread) for score in ranked for sign in (-1, 1)]
+    accuracies = [100 * score.accuracy for score in ranked]
+    spreads = [100 * score.spread for score in ranked]
     figure.update_layout(
         height=340,
         margin={"l": 0, "r": 20, "t": 30, "b": 0},
         legend={"orientation": "h", "y": 1, "yanchor": "bottom"},
         xaxis={"title": _x_title(ranked), "rangemode": "tozero"},
-        yaxis={"title": _("accuracy"), **percent_axis(ends)},
+        yaxis={"title": _("accuracy"), **percent_axis(accuracies, spreads)},
     )
     described = "; ".join(
         _("{title}: accuracy {accuracy}, {seconds:.1f} s").format(
